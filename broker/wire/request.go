@@ -1,0 +1,54 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Handler answers one request. It runs on the goroutine of the connection, may block there (a fetch waits for
+// data), and must come back soon after ctx ends, which it does with the connection or the server.
+type Handler func(ctx context.Context, r *Request) Reply
+
+// Request is a frame whose header has been read. It belongs to the handler until that returns.
+type Request struct {
+	Key           int16
+	Version       int16
+	CorrelationID int32
+	ClientID      *string // nil when the client sent null
+	Body          []byte  // what follows the header; valid until the handler returns or calls ReleaseBody
+	Conn          *Conn
+	Received      time.Time // when the last byte of the frame had been read
+
+	release func() // gives the pooled buffer under Body back; nil once called
+}
+
+// Decode reads Body into req, which must be of the request's Key. Strings and record bytes of req point into
+// Body and share its life. An error means a malformed request: Kafka hangs up on those.
+func (r *Request) Decode(req kmsg.Request) error {
+	if req.Key() != r.Key {
+		panic(fmt.Sprintf("BUG: request of key %d decoded as %T", r.Key, req))
+	}
+	req.SetVersion(r.Version)
+	return decodeBody(req, r.Body)
+}
+
+// ReleaseBody gives the buffer of the request back before the handler returns, which it should do before it waits
+// (a produce that waits for its replicas holds a hundred bytes, not a megabyte). Body, and everything decoded
+// from it, must not be touched afterwards. Calling it twice is harmless.
+func (r *Request) ReleaseBody() {
+	if r.release != nil {
+		r.release()
+		r.release, r.Body = nil, nil
+	}
+}
+
+// ClientIDString is the client id, or "" for none.
+func (r *Request) ClientIDString() string {
+	if r.ClientID == nil {
+		return ""
+	}
+	return *r.ClientID
+}
