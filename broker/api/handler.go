@@ -1,0 +1,95 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+
+	"github.com/zurau/zurau/broker/config"
+	"github.com/zurau/zurau/broker/controller"
+	"github.com/zurau/zurau/broker/ibp"
+	"github.com/zurau/zurau/broker/metadata"
+	"github.com/zurau/zurau/broker/replica"
+	"github.com/zurau/zurau/broker/storage"
+	"github.com/zurau/zurau/broker/wire"
+	"github.com/zurau/zurau/zkmeta"
+)
+
+// Options are the rooms a Handler asks. All are required and outlive the Handler.
+type Options struct {
+	BrokerID   int32
+	ClusterID  string
+	Level      ibp.Level
+	Config     *config.Dynamic // topic overrides and dynamic broker keys
+	Metadata   *metadata.Cache
+	Replicas   *replica.Manager
+	Storage    *storage.Manager
+	Controller *controller.Controller
+	ZK         *zkmeta.Client
+	// BrokerEpoch is the czxid of this broker's registration, -1 before the first one.
+	BrokerEpoch func() int64
+	Logger      *zap.Logger
+}
+
+// Handler answers every request of every connection.
+type Handler struct {
+	Options
+	sessions    *fetchSessions
+	producerIDs *producerIDs
+	// ready is closed by the first UpdateMetadata that names this broker; only the requests a controller needs are
+	// served before.
+	ready *gate
+}
+
+// New builds the Handler; it starts no goroutine.
+func New(o Options) *Handler {
+	return &Handler{
+		Options:     o,
+		sessions:    newFetchSessions(int(o.Config.Broker().MaxIncrementalFetchSessionCacheSlots)),
+		producerIDs: newProducerIDs(),
+		ready:       newGate(),
+	}
+}
+
+// Ready is closed once the broker knows itself to be part of the cluster and serves clients.
+func (h *Handler) Ready() <-chan struct{} { return h.ready.opened }
+
+// Handle is the wire.Handler of the broker. An unknown key or version closes the connection, as Kafka does; only
+// ApiVersions answers any version.
+func (h *Handler) Handle(ctx context.Context, r *wire.Request) wire.Reply {
+	a := lookup(r.Key)
+	if a == nil || (r.Version < a.min || r.Version > a.max) && r.Key != apiVersionsKey {
+		return wire.Close(fmt.Sprintf("no API with key %d and version %d", r.Key, r.Version))
+	}
+	if !a.early && !h.ready.isOpen() {
+		wait, cancel := context.WithTimeout(ctx, time.Duration(h.Config.Broker().RequestTimeoutMS)*time.Millisecond)
+		defer cancel()
+		select {
+		case <-h.ready.opened:
+		case <-wait.Done():
+			return wire.Close("the controller has not introduced this broker to the cluster yet")
+		}
+	}
+	return a.serve(h, ctx, r)
+}
+
+// serveFunc serves one request of one API.
+type serveFunc func(h *Handler, ctx context.Context, r *wire.Request) wire.Reply
+
+// decoded makes a serveFunc of a method that takes the decoded request. A body that does not decode closes the
+// connection: there is no field to put an error in.
+func decoded[T any, P interface {
+	*T
+	kmsg.Request
+}](serve func(h *Handler, ctx context.Context, r *wire.Request, req P) wire.Reply) serveFunc {
+	return func(h *Handler, ctx context.Context, r *wire.Request) wire.Reply {
+		req := P(new(T))
+		if err := r.Decode(req); err != nil {
+			return wire.Close(fmt.Sprintf("malformed %s request: %v", kmsg.NameForKey(r.Key), err))
+		}
+		return serve(h, ctx, r, req)
+	}
+}

@@ -1,0 +1,43 @@
+package api
+
+// api is one line of the table of APIs: what ApiVersions advertises is what is served, because both are this.
+type api struct {
+	key, min, max int16
+	early         bool // served before the broker is ready: what the controller needs, and ApiVersions
+	serve         serveFunc
+}
+
+const apiVersionsKey = 18
+
+// apis is every request this broker answers, in the order of its keys.
+var apis = []api{
+	{0, 0, 11, false, (*Handler).produce},
+	{1, 0, 17, false, decoded((*Handler).fetch)},
+	{2, 0, 9, false, decoded((*Handler).listOffsets)},
+	{4, 0, 7, true, decoded((*Handler).leaderAndIsr)},
+	{5, 0, 4, true, decoded((*Handler).stopReplica)},
+	{6, 0, 8, true, decoded((*Handler).updateMetadata)},
+	{7, 0, 3, true, decoded((*Handler).controlledShutdown)},
+	{21, 0, 2, false, decoded((*Handler).deleteRecords)},
+	{22, 0, 5, false, decoded((*Handler).initProducerID)},
+	{23, 0, 4, false, decoded((*Handler).offsetForLeaderEpoch)},
+	{56, 0, 3, true, decoded((*Handler).alterPartition)},
+	{67, 0, 0, true, decoded((*Handler).allocateProducerIDs)},
+}
+
+// byKey is apis by key, nil where there is none.
+var byKey [128]*api
+
+func init() {
+	for i := range apis {
+		byKey[apis[i].key] = &apis[i]
+	}
+}
+
+// lookup finds an API by its key, nil when there is none.
+func lookup(key int16) *api {
+	if key < 0 || int(key) >= len(byKey) {
+		return nil
+	}
+	return byKey[key]
+}
