@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"io"
+	"strings"
+)
+
+// command is one tool. Its name is that of Kafka's script without .sh; args are the words behind the name, and the
+// result is the exit status. ctx ends at the first ^C or SIGTERM; a second one kills the process.
+type command struct {
+	Name    string
+	Summary string
+	Run     func(ctx context.Context, args []string, io stdio) int
+}
+
+// stdio is where a tool reads and writes, so that tests can stand in for a terminal.
+type stdio struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+}
+
+// commands are all tools of the binary, in the order help lists them. Filled by init because run-class and help read
+// the table they stand in.
+var commands []command
+
+func init() {
+	commands = []command{
+		{"run", "start a ZooKeeper and a broker in this one process, for development", run},
+		{"kafka-server-start", "start a broker", serverStart},
+		{"kafka-server-stop", "stop the brokers of this machine", serverStop},
+		{"zookeeper-server-start", "start a one-node ZooKeeper for development", zookeeperServerStart},
+		{"zookeeper-server-stop", "stop the ZooKeepers of this machine that this program started", zookeeperServerStop},
+		{"kafka-run-class", "run a tool by the name of its Java class", runClass},
+	}
+}
+
+// findCommand takes a tool by its name, with or without .sh and the leading kafka-.
+func findCommand(name string) (command, bool) {
+	name = strings.TrimSuffix(name, ".sh")
+	for _, c := range commands {
+		if c.Name == name || c.Name == "kafka-"+name {
+			return c, true
+		}
+	}
+	return command{}, false
+}

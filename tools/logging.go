@@ -1,0 +1,229 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// loggerNames gives the log4j class, which people and their log rules know, for the names our rooms log under.
+// A name that is not listed is printed as it is.
+var loggerNames = map[string]string{
+	"broker":       "kafka.server.KafkaServer",
+	"api":          "kafka.server.KafkaApis",
+	"wire":         "kafka.network.SocketServer",
+	"storage":      "kafka.log.LogManager",
+	"replica":      "kafka.server.ReplicaManager",
+	"controller":   "kafka.controller.KafkaController",
+	"state.change": "state.change.logger",
+	"metadata":     "kafka.server.metadata.ZkMetadataCache",
+	"config":       "kafka.server.KafkaConfig",
+	"group":        "kafka.coordinator.group.GroupCoordinator",
+	"txn":          "kafka.coordinator.transaction.TransactionCoordinator",
+	"zkmeta":       "kafka.zookeeper.ZooKeeperClient",
+	"zkserver":     "org.apache.zookeeper.server.ZooKeeperServer",
+}
+
+// brokerLogFiles routes by the beginning of the logger's name, as the log4j.properties shipped with Kafka does. A line
+// that matches goes to that file alone, every other line to stdout and server.log.
+var brokerLogFiles = []struct{ logger, file string }{
+	{"kafka.controller", "controller.log"},
+	{"state.change.logger", "state-change.log"},
+	{"kafka.request.logger", "kafka-request.log"},
+	{"kafka.log.LogCleaner", "log-cleaner.log"},
+	{"kafka.authorizer.logger", "kafka-authorizer.log"},
+}
+
+// newToolLogger logs what a person should see, WARN and above, on stderr.
+func newToolLogger(stderr io.Writer) *zap.Logger {
+	return zap.New(&log4jCore{LevelEnabler: zapcore.WarnLevel, sink: &logSink{console: stderr}})
+}
+
+// newServerLogger logs INFO and above on stdout and in the files of dir. close flushes and closes the files. A dir
+// that cannot be written is said once on stdout and then done without.
+func newServerLogger(stdout io.Writer, dir string) (logger *zap.Logger, closeFiles func()) {
+	sink := &logSink{console: stdout, dir: dir}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		sink.dir = ""
+	}
+	logger = zap.New(&log4jCore{LevelEnabler: zapcore.InfoLevel, sink: sink})
+	if sink.dir == "" {
+		logger.Named("kafka.utils.Logging").Warn("no log files", zap.String("dir", dir))
+	}
+	return logger, sink.close
+}
+
+// logDir is LOG_DIR, else the folder logs beside the bin that holds this program.
+func logDir() string {
+	if dir := os.Getenv("LOG_DIR"); dir != "" {
+		return dir
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "logs"
+	}
+	return filepath.Join(filepath.Dir(filepath.Dir(self)), "logs")
+}
+
+// log4jCore writes entries in the shape of Kafka's pattern [%d] %p %m (%c), with the fields as [k=v] behind the message.
+type log4jCore struct {
+	zapcore.LevelEnabler
+	sink   *logSink
+	fields []zapcore.Field // of loggers made by With
+}
+
+// With implements zapcore.Core.
+func (c *log4jCore) With(fields []zapcore.Field) zapcore.Core {
+	clone := *c
+	clone.fields = append(c.fields[:len(c.fields):len(c.fields)], fields...)
+	return &clone
+}
+
+// Check implements zapcore.Core.
+func (c *log4jCore) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if c.Enabled(e.Level) {
+		return to.AddCore(e, c)
+	}
+	return to
+}
+
+// Write implements zapcore.Core.
+func (c *log4jCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	if name, ok := loggerNames[e.LoggerName]; ok {
+		e.LoggerName = name
+	}
+	return c.sink.write(e.LoggerName, e.Time, log4jLine(e, c.fields, fields))
+}
+
+// Sync implements zapcore.Core; every line is written when it is logged.
+func (c *log4jCore) Sync() error { return nil }
+
+// log4jLine renders one entry, ending with a newline; a stack trace follows on lines of its own.
+func log4jLine(e zapcore.Entry, fieldSets ...[]zapcore.Field) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "[%s] %s %s", log4jTime(e.Time), log4jLevel(e.Level), e.Message)
+	for _, fields := range fieldSets {
+		for _, f := range fields {
+			values := zapcore.NewMapObjectEncoder()
+			f.AddTo(values)
+			if v, ok := values.Fields[f.Key]; ok {
+				fmt.Fprintf(&b, " [%s=%s]", f.Key, fieldText(v))
+			}
+		}
+	}
+	if e.LoggerName != "" {
+		fmt.Fprintf(&b, " (%s)", e.LoggerName)
+	}
+	b.WriteByte('\n')
+	if e.Stack != "" {
+		b.WriteString(e.Stack)
+		b.WriteByte('\n')
+	}
+	return []byte(b.String())
+}
+
+// fieldText keeps a value on its line: what a client sent must not forge log lines.
+func fieldText(v any) string {
+	s := fmt.Sprint(v)
+	if strings.IndexFunc(s, unicode.IsControl) >= 0 {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+func log4jTime(t time.Time) string {
+	return strings.Replace(t.Format("2006-01-02 15:04:05.000"), ".", ",", 1)
+}
+
+func log4jLevel(l zapcore.Level) string {
+	if l > zapcore.ErrorLevel {
+		return "FATAL"
+	}
+	return l.CapitalString()
+}
+
+// logSink is where lines go: a console and, for servers, the files of a folder. Each file is moved aside once an hour,
+// named by the hour it holds, as Kafka's appenders do.
+type logSink struct {
+	console io.Writer
+	dir     string // "" for a tool: console only
+	mu      struct {
+		sync.Mutex
+		files map[string]*hourlyFile
+	}
+}
+
+func (s *logSink) write(logger string, at time.Time, line []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	file := "server.log"
+	for _, route := range brokerLogFiles {
+		if strings.HasPrefix(logger, route.logger) {
+			file = route.file
+		}
+	}
+	var err error
+	if file == "server.log" || s.dir == "" {
+		_, err = s.console.Write(line)
+	}
+	if s.dir == "" {
+		return err
+	}
+	f := s.mu.files[file]
+	if f == nil {
+		if s.mu.files == nil {
+			s.mu.files = map[string]*hourlyFile{}
+		}
+		f = &hourlyFile{path: filepath.Join(s.dir, file)}
+		s.mu.files[file] = f
+	}
+	return f.write(at, line)
+}
+
+func (s *logSink) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.mu.files {
+		f.close()
+	}
+	s.mu.files = nil
+}
+
+// hourlyFile is a log file that starts anew each hour.
+type hourlyFile struct {
+	path string
+	hour time.Time
+	file *os.File
+}
+
+func (f *hourlyFile) write(at time.Time, line []byte) error {
+	if hour := at.Truncate(time.Hour); f.file == nil || hour.After(f.hour) {
+		if f.file != nil {
+			f.close()
+			_ = os.Rename(f.path, f.path+f.hour.Format(".2006-01-02-15")) // kept in one file if it cannot be moved
+		}
+		file, err := os.OpenFile(f.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		f.file, f.hour = file, hour
+	}
+	_, err := f.file.Write(line)
+	return err
+}
+
+func (f *hourlyFile) close() {
+	if f.file != nil {
+		_ = f.file.Close()
+		f.file = nil
+	}
+}
