@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/magiconair/properties"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// apiTimeout is how long an admin call may take, all tries together (Java: default.api.timeout.ms).
+const apiTimeout = 60 * time.Second
+
+// requestTimeout is how long a broker may take over one admin request (Java: request.timeout.ms).
+const requestTimeout = 30 * time.Second
+
+// adminClient makes the admin calls of the tools, one request a call, as Java's Admin does. Errors are *javaError.
+type adminClient struct {
+	client *kgo.Client
+}
+
+// newAdmin connects to bootstrap, a comma-separated list, with the client properties of a file ("" for none). What Java
+// would log about servers out of reach goes to stderr.
+func newAdmin(bootstrap, propertiesFile string, stderr io.Writer) (*adminClient, error) {
+	props, err := loadProperties(propertiesFile)
+	if err != nil {
+		return nil, err
+	}
+	name := "adminclient-1"
+	for _, key := range props.Keys() {
+		value := props.GetString(key, "")
+		switch key {
+		case "bootstrap.servers":
+		case "client.id":
+			name = value
+		case "security.protocol":
+			if value != "PLAINTEXT" {
+				return nil, notHonoured(key, value)
+			}
+		default:
+			return nil, notHonoured(key, value)
+		}
+	}
+	servers, err := parseServers(bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(servers...),
+		kgo.ClientID(name),
+		kgo.RetryTimeout(apiTimeout),
+		kgo.RequestRetries(1000), // the timeout ends the tries
+		kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }),
+		kgo.WithHooks(&connectWarner{client: "AdminClient clientId=" + name, stderr: stderr}),
+	)
+	if err != nil {
+		return nil, illegalArgument("%s", err)
+	}
+	return &adminClient{client}, nil
+}
+
+func (a *adminClient) close() { a.client.Close() }
+
+// ask sends req to the broker it belongs to, retrying as its kind allows.
+func ask[R kmsg.Response](ctx context.Context, a *adminClient, req kmsg.Request) (R, error) {
+	return askWith[R](ctx, a.client, req)
+}
+
+// askBroker sends req to one broker.
+func askBroker[R kmsg.Response](ctx context.Context, a *adminClient, id int32, req kmsg.Request) (R, error) {
+	return askWith[R](ctx, a.client.Broker(int(id)), req)
+}
+
+func askWith[R kmsg.Response](ctx context.Context, to interface {
+	Request(context.Context, kmsg.Request) (kmsg.Response, error)
+}, req kmsg.Request) (R, error) {
+	call := kmsg.NameForKey(req.Key())
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	resp, err := to.Request(ctx, req)
+	if err != nil {
+		var none R
+		return none, &javaError{
+			class:   kafkaErrors + "TimeoutException",
+			message: fmt.Sprintf("Timed out waiting for a node assignment. Call: %s (%v)", strings.ToLower(call[:1])+call[1:], err),
+		}
+	}
+	return resp.(R), nil
+}
+
+// parseServers splits a bootstrap list and refuses what has no port.
+func parseServers(list string) ([]string, error) {
+	var servers []string
+	for server := range strings.SplitSeq(list, ",") {
+		server = strings.TrimSpace(server)
+		if server == "" {
+			continue
+		}
+		if _, port, err := net.SplitHostPort(server); err != nil || port == "" {
+			return nil, &javaError{
+				class:   "org.apache.kafka.common.config.ConfigException",
+				message: "Invalid url in bootstrap.servers: " + server,
+			}
+		}
+		servers = append(servers, server)
+	}
+	if len(servers) == 0 {
+		return nil, &javaError{
+			class:   "org.apache.kafka.common.config.ConfigException",
+			message: "No resolvable bootstrap urls given in bootstrap.servers",
+		}
+	}
+	return servers, nil
+}
+
+// loadProperties reads a Java .properties file; no name gives no properties.
+func loadProperties(file string) (*properties.Properties, error) {
+	if file == "" {
+		return properties.NewProperties(), nil
+	}
+	loader := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
+	props, err := loader.LoadFile(file)
+	if err != nil {
+		return nil, &javaError{class: "java.nio.file.NoSuchFileException", message: file}
+	}
+	return props, nil
+}
+
+// notHonoured refuses a client property by name, so that nobody believes it works.
+func notHonoured(key, value string) error {
+	return &javaError{
+		class:   "org.apache.kafka.common.config.ConfigException",
+		message: fmt.Sprintf("Invalid value %s for configuration %s: this tool does not honour it yet", value, key),
+	}
+}
+
+// connectWarner logs servers that cannot be reached, as Java's NetworkClient does.
+type connectWarner struct {
+	client string // what stands in the brackets: kind and client id
+	stderr io.Writer
+}
+
+// OnBrokerConnect implements kgo.HookBrokerConnect.
+func (w *connectWarner) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	if err != nil {
+		w.unreachable(meta.NodeID, net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port)))
+	}
+}
+
+// unreachable logs that node does not answer; bootstrap servers have negative ids.
+func (w *connectWarner) unreachable(node int32, addr string) {
+	host, port, _ := net.SplitHostPort(addr)
+	if net.ParseIP(host) != nil {
+		host = "" // Java prints name/address
+	}
+	ip := addr
+	if host != "" {
+		ip = net.JoinHostPort(host, port)
+	}
+	if node < 0 {
+		node = -1
+	}
+	logLine(w.stderr, "WARN", networkClient, fmt.Sprintf(
+		"[%s] Connection to node %d (%s/%s) could not be established. Broker may not be available.", w.client, node, host, ip))
+	if node < 0 {
+		logLine(w.stderr, "WARN", networkClient, fmt.Sprintf(
+			"[%s] Bootstrap broker %s (id: %d rack: null) disconnected", w.client, addr, node))
+	}
+}
+
+const networkClient = "org.apache.kafka.clients.NetworkClient"

@@ -1,0 +1,7 @@
+package main
+
+import "context"
+
+func (o *topicOptions) runOnZooKeeper(ctx context.Context, io stdio) error {
+	return illegalArgument("no ZooKeeper yet")
+}
