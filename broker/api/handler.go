@@ -14,6 +14,7 @@ import (
 	"github.com/zurau/zurau/broker/metadata"
 	"github.com/zurau/zurau/broker/replica"
 	"github.com/zurau/zurau/broker/storage"
+	"github.com/zurau/zurau/broker/txn"
 	"github.com/zurau/zurau/broker/wire"
 	"github.com/zurau/zurau/zkmeta"
 )
@@ -31,14 +32,14 @@ type Options struct {
 	ZK         *zkmeta.Client
 	// BrokerEpoch is the czxid of this broker's registration, -1 before the first one.
 	BrokerEpoch func() int64
+	ProducerIDs *txn.ProducerIDs
 	Logger      *zap.Logger
 }
 
 // Handler answers every request of every connection.
 type Handler struct {
 	Options
-	sessions    *fetchSessions
-	producerIDs *producerIDs
+	sessions *fetchSessions
 	// ready is closed by the first UpdateMetadata that names this broker; only the requests a controller needs are
 	// served before.
 	ready *gate
@@ -47,10 +48,9 @@ type Handler struct {
 // New builds the Handler; it starts no goroutine.
 func New(o Options) *Handler {
 	return &Handler{
-		Options:     o,
-		sessions:    newFetchSessions(int(o.Config.Broker().MaxIncrementalFetchSessionCacheSlots)),
-		producerIDs: newProducerIDs(),
-		ready:       newGate(),
+		Options:  o,
+		sessions: newFetchSessions(int(o.Config.Broker().MaxIncrementalFetchSessionCacheSlots)),
+		ready:    newGate(),
 	}
 }
 

@@ -22,7 +22,7 @@ func ValidateName(name string) error {
 	case name == "":
 		return kerr.New(kerr.InvalidTopicException, "Topic name is invalid: the empty string is not allowed")
 	case name == "." || name == "..":
-		return kerr.New(kerr.InvalidTopicException, "Topic name is invalid: '.' or '..' is not allowed")
+		return kerr.New(kerr.InvalidTopicException, "Topic name is invalid: '%s' is not allowed", name)
 	case len(name) > MaxNameLength:
 		return kerr.New(kerr.InvalidTopicException,
 			"Topic name is invalid: the length of '%s' is longer than the max allowed length %d", name, MaxNameLength)

@@ -1,0 +1,212 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+
+	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/metadata"
+	"github.com/zurau/zurau/broker/replica"
+	"github.com/zurau/zurau/broker/topic"
+	"github.com/zurau/zurau/broker/wire"
+)
+
+// fetch (key 1, versions 0-17) reads record batches, as a consumer or as a follower.
+//
+//	v0-1   answers message sets of magic 0, v2-3 of magic 1, v4+ batches of magic 2
+//	v3     a limit for the whole answer; the first batch comes whole whatever the limits say (KIP-74)
+//	v4     isolation level, last stable offset and aborted transactions
+//	v7     incremental sessions (KIP-227)
+//	v9     the reader's leader epoch is checked (KIP-320)
+//	v11    a follower may answer a consumer (KIP-392)
+//	v12    the epoch of the reader's last record shows where logs diverge (KIP-595)
+//	v13    topic ids in place of names (KIP-516)
+//	v15    the follower's id in a tag, with its broker epoch (KIP-903)
+//	v16    the current leader's address beside NOT_LEADER_OR_FOLLOWER (KIP-951)
+func (h *Handler) fetch(ctx context.Context, r *wire.Request, req *kmsg.FetchRequest) wire.Reply {
+	if req.Version >= 15 {
+		req.ReplicaID = req.ReplicaState.ID
+	}
+	f := fetching{h: h, req: req, listener: r.Conn.Listener(), now: time.Now()}
+	if err := f.resolve(); err != nil {
+		return encodeFetchError(req.Version, kerr.CodeOf(err))
+	}
+	f.read(ctx)
+	return f.reply()
+}
+
+// fetching is one fetch request on its way.
+type fetching struct {
+	h        *Handler
+	req      *kmsg.FetchRequest
+	listener string
+	now      time.Time
+	session  *fetchSession // of an incremental request; nil for a full one
+	id       int32         // session id to answer
+	parts    []*fetchPartition
+	want     []replica.Position
+	got      []replica.Fetched
+}
+
+// resolve turns request and session into the list of partitions to read.
+func (f *fetching) resolve() error {
+	req, sessions := f.req, f.h.sessions
+	listed := listedPartitions(req)
+	if req.Version < 7 {
+		f.locate(listed)
+		return nil
+	}
+	switch req.SessionEpoch {
+	case finalEpoch, initialEpoch:
+		if req.SessionID != 0 {
+			sessions.close(req.SessionID)
+		}
+		f.locate(listed)
+		if req.SessionEpoch == initialEpoch {
+			f.id = sessions.open(listed, req.Version >= 13, req.ReplicaID >= 0, f.now)
+		}
+		return nil
+	}
+	session, err := sessions.find(req.SessionID, f.now)
+	if err != nil {
+		return err
+	}
+	session.mu.Lock()
+	defer session.mu.Unlock()
+	parts, err := session.stepLocked(req, listed)
+	if err != nil {
+		return err
+	}
+	f.session, f.id = session, session.id
+	f.locate(parts)
+	if len(parts) == 0 {
+		sessions.close(session.id)
+		f.id = 0
+	}
+	return nil
+}
+
+func listedPartitions(req *kmsg.FetchRequest) []*fetchPartition {
+	n := 0
+	for i := range req.Topics {
+		n += len(req.Topics[i].Partitions)
+	}
+	all := make([]fetchPartition, n)
+	listed := make([]*fetchPartition, 0, n)
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		for j := range t.Partitions {
+			q := &t.Partitions[j]
+			p := &all[len(listed)]
+			*p = fetchPartition{topic: t.Topic, id: t.TopicID, partition: q.Partition, toldHighWatermark: -1, toldLogStart: -1}
+			p.Position = replica.Position{Offset: q.FetchOffset, MaxBytes: int(q.PartitionMaxBytes),
+				LeaderEpoch: -1, LastFetchedEpoch: -1}
+			if req.Version >= 9 {
+				p.LeaderEpoch = q.CurrentLeaderEpoch
+			}
+			if req.Version >= 12 {
+				p.LastFetchedEpoch = q.LastFetchedEpoch
+			}
+			listed = append(listed, p)
+		}
+	}
+	return listed
+}
+
+// locate finds the partitions among those hosted here; topic ids are looked up each time, for what is unknown now
+// may be known at the next request of the session.
+func (f *fetching) locate(parts []*fetchPartition) {
+	f.parts = parts
+	f.want = make([]replica.Position, len(f.parts))
+	f.got = make([]replica.Fetched, len(f.parts))
+	snapshot := f.h.Metadata.Load()
+	for i, p := range f.parts {
+		p.Partition, p.Missing = f.find(snapshot, p)
+		f.want[i] = p.Position // a copy: the session may take its next request while this one waits
+	}
+}
+
+func (f *fetching) find(snapshot *metadata.Snapshot, p *fetchPartition) (*replica.Partition, error) {
+	if f.req.Version >= 13 {
+		t := snapshot.TopicByID(p.id)
+		if t == nil {
+			return nil, kerr.UnknownTopicID
+		}
+		p.topic = t.Name
+	}
+	tp := topic.Partition{Topic: p.topic, ID: p.partition}
+	hosted := f.h.Replicas.Partition(tp)
+	if hosted == nil {
+		return nil, f.h.missing(tp)
+	}
+	if f.req.Version >= 13 && hosted.Log().TopicID() != p.id {
+		return nil, kerr.InconsistentTopicID
+	}
+	switch {
+	case p.MaxBytes < 0 || f.req.IsolationLevel < 0 || f.req.IsolationLevel > 1:
+		return nil, kerr.UnknownServerError
+	case f.req.Version < 10 && hosted.Log().Config().CompressionType == "zstd":
+		return nil, kerr.UnsupportedCompressionType
+	case f.req.Version < 4 && !hosted.Log().Config().MessageDownconversionEnable:
+		return nil, kerr.UnsupportedVersion
+	}
+	return hosted, nil
+}
+
+func (f *fetching) read(ctx context.Context) {
+	req := f.req
+	limit := int(f.h.Config.Broker().FetchMaxBytes)
+	if req.Version >= 3 {
+		limit = min(limit, int(max(req.MaxBytes, 0)))
+	} else {
+		limit = 1<<31 - 1
+	}
+	replica.Fetch(ctx, replica.Reader{
+		ReplicaID:  req.ReplicaID,
+		AnyReplica: req.Version >= 11,
+		Committed:  req.Version >= 4 && req.IsolationLevel == 1,
+		MaxWait:    time.Duration(req.MaxWaitMillis) * time.Millisecond,
+		MinBytes:   min(int(req.MinBytes), limit),
+		MaxBytes:   limit,
+		FirstBatch: req.Version >= 3,
+	}, f.want, f.got)
+}
+
+// reply lays the answer out around the regions of the log files, which go to the socket as they lie.
+func (f *fetching) reply() wire.Reply {
+	if f.session != nil {
+		f.session.mu.Lock()
+		defer f.session.mu.Unlock()
+	}
+	answers := make([]fetchAnswer, 0, len(f.parts))
+	for i, p := range f.parts {
+		got := &f.got[i]
+		if f.session != nil && !f.session.tellLocked(p, got) {
+			continue
+		}
+		answers = append(answers, f.answer(p, got))
+	}
+	return encodeFetch(f.req.Version, f.id, answers)
+}
+
+// answer brings what was read into the form the version can take.
+func (f *fetching) answer(p *fetchPartition, got *replica.Fetched) fetchAnswer {
+	a := fetchAnswer{fetchPartition: p, Fetched: got, code: kerr.CodeOf(got.Err)}
+	switch {
+	case got.Err == nil && f.req.Version < 4:
+		a.downConvert(f.req.Version)
+	case a.code == kerr.KafkaStorageError.Code && f.req.Version <= 5:
+		a.code = kerr.NotLeaderOrFollower.Code
+	case a.code == kerr.UnknownServerError.Code && p.Partition != nil:
+		f.h.Logger.Error("Error processing fetch", zap.Int64("offset", p.Offset),
+			zap.Stringer("partition", topic.Partition{Topic: p.topic, ID: p.partition}), zap.Error(got.Err))
+	}
+	if f.req.Version >= 16 && errors.Is(got.Err, kerr.NotLeaderOrFollower) {
+		a.leader, a.leaderEpoch, a.leaderNode = f.h.currentLeader(f.listener, topic.Partition{Topic: p.topic, ID: p.partition})
+	}
+	return a
+}

@@ -1,0 +1,11 @@
+// Package replica holds the partitions this broker hosts: whether it leads or follows each of them, how far each copy
+// is, and who waits for what.
+//
+// A partition's standing is one immutable value, its role (partition.go), behind an atomic pointer. LeaderAndIsr swaps
+// it (leader_and_isr.go), requests only load it. What moves between two roles is the log (package storage) and, on a
+// leader, the progress of each follower; hw.go decides from them alone where the high watermark stands.
+//
+// Lock order: Manager.turn -> Partition.mu -> (package storage) Log.mu. A request takes neither of the first two.
+// Nobody waits with a lock held: a fetch waits in wait.go, a produce with acks=all leaves an entry in the partition's
+// row of delayed produces (delayed_produce.go) and goes.
+package replica

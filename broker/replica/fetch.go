@@ -1,0 +1,185 @@
+package replica
+
+import (
+	"context"
+	"time"
+
+	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/storage"
+	"github.com/zurau/zurau/broker/wire"
+)
+
+// Reader says who fetches and how.
+type Reader struct {
+	ReplicaID  int32 // a follower's broker id, or one of the two below
+	AnyReplica bool  // a follower of the partition may answer too (consumers since Fetch 11)
+	Committed  bool  // read_committed: nothing above the last stable offset
+	MaxWait    time.Duration
+	MinBytes   int
+	MaxBytes   int  // of the whole answer
+	FirstBatch bool // the first batch found is returned whole, even above the limits (KIP-74)
+}
+
+// Values of Reader.ReplicaID that are no follower.
+const (
+	Consumer          int32 = -1
+	DebuggingConsumer int32 = -2 // reads to the log end like a follower, counts as none
+)
+
+// Position is what a reader wants of one partition.
+type Position struct {
+	Partition        *Partition // nil when this broker does not host it; Missing then says why
+	Missing          error
+	Offset           int64
+	MaxBytes         int
+	LeaderEpoch      int32 // as the reader knows it, -1 for no check
+	LastFetchedEpoch int32 // epoch of the reader's last record, -1 for none (KIP-595)
+}
+
+// Fetched is one partition's part of the answer. Region belongs to the caller, who releases it.
+type Fetched struct {
+	Err            error
+	View           storage.View // {-1,-1,-1,-1} with an error
+	Region         wire.Region  // N == 0: nothing to read
+	Diverging      bool         // the reader's log went another way: at DivergingEpoch it ends at DivergingEnd
+	DivergingEpoch int32
+	DivergingEnd   int64
+	Aborted        []storage.AbortedTxn // read_committed only
+}
+
+var unknownView = storage.View{LogStartOffset: -1, LastStableOffset: -1, HighWatermark: -1, LogEndOffset: -1}
+
+// Fetch reads every position, waiting up to MaxWait for MinBytes. It fills out, which has the length of want. An error
+// at any partition, a divergence or the end of ctx ends the wait.
+func Fetch(ctx context.Context, rd Reader, want []Position, out []Fetched) {
+	deadline := time.Now().Add(rd.MaxWait)
+	total, done := readAll(rd, want, out)
+	if done || total >= rd.MinBytes || rd.MaxWait <= 0 || len(want) == 0 {
+		return
+	}
+	w := newWaiter()
+	for i := range want {
+		want[i].Partition.waiters.add(w)
+	}
+	defer func() {
+		for i := range want {
+			want[i].Partition.waiters.remove(w)
+		}
+	}()
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	for last := false; ; {
+		// Count first, read then: what is appended meanwhile is counted twice at worst, which wakes too early, not too late.
+		w.missing.Store(int64(rd.MinBytes - total))
+		release(out)
+		total, done = readAll(rd, want, out)
+		if done || total >= rd.MinBytes || last {
+			return
+		}
+		select {
+		case <-w.C:
+		case <-timer.C:
+			last = true
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func release(out []Fetched) {
+	for i := range out {
+		if r := &out[i].Region; r.Release != nil {
+			r.Release.Release()
+			r.Release = nil
+		}
+	}
+}
+
+// readAll reads every position once. done means that waiting would not make the answer better.
+func readAll(rd Reader, want []Position, out []Fetched) (total int, done bool) {
+	left, first := rd.MaxBytes, rd.FirstBatch
+	for i := range want {
+		q := &want[i]
+		if q.Partition == nil {
+			out[i] = Fetched{Err: q.Missing, View: unknownView}
+			done = true
+			continue
+		}
+		f := q.Partition.read(rd, q, min(q.MaxBytes, max(left, 0)), first)
+		if f.Err != nil || f.Diverging {
+			done = true
+		}
+		if f.Region.N > 0 {
+			first = false
+		}
+		left -= f.Region.N
+		total += f.Region.N
+		out[i] = f
+	}
+	return total, done
+}
+
+// read is one look at one partition. The role must be the same before and after it.
+func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch bool) Fetched {
+	r := p.role.Load()
+	if err := r.mayRead(rd, q); err != nil {
+		return Fetched{Err: err, View: unknownView}
+	}
+	v := p.log.View()
+	if q.LastFetchedEpoch >= 0 {
+		epoch, end := p.log.EndOffsetForEpoch(q.LastFetchedEpoch)
+		if epoch == -1 && end == -1 || q.Offset < v.LogStartOffset {
+			return Fetched{Err: kerr.OffsetOutOfRange, View: unknownView}
+		}
+		if epoch < q.LastFetchedEpoch || end < q.Offset {
+			return Fetched{View: v, Diverging: true, DivergingEpoch: epoch, DivergingEnd: end}
+		}
+	}
+	got, err := p.log.Read(q.Offset, maxBytes, p.visibleEnd(rd, v), firstBatch)
+	if err != nil {
+		return Fetched{Err: err, View: unknownView}
+	}
+	f := Fetched{View: v, Region: got.Region}
+	if now := p.role.Load(); now != r && (now.leaderEpoch != r.leaderEpoch || now.leads != r.leads) {
+		release([]Fetched{f})
+		return Fetched{Err: kerr.NotLeaderOrFollower, View: unknownView}
+	}
+	if rd.Committed && rd.ReplicaID < 0 {
+		f.Aborted = p.log.AbortedTxns(q.Offset, got)
+	}
+	if rd.ReplicaID >= 0 {
+		p.followerFetched(r, rd.ReplicaID, q.Offset)
+	}
+	return f
+}
+
+func (r *role) mayRead(rd Reader, q *Position) error {
+	if rd.ReplicaID >= 0 && r.leads && r.followers[rd.ReplicaID] == nil {
+		if q.LeaderEpoch != -1 {
+			return kerr.UnknownLeaderEpoch // the follower may be ahead of us: it will ask again
+		}
+		return kerr.NotLeaderOrFollower
+	}
+	if err := r.checkEpoch(q.LeaderEpoch); err != nil {
+		return err
+	}
+	if !r.leads && !(rd.AnyReplica && rd.ReplicaID < 0) && rd.ReplicaID != DebuggingConsumer {
+		return kerr.NotLeaderOrFollower
+	}
+	return nil
+}
+
+// followerFetched notes that a follower holds everything below offset.
+func (p *Partition) followerFetched(r *role, id int32, offset int64) {
+	f := r.followers[id]
+	if f == nil {
+		return
+	}
+	if f.logEndOffset.Swap(offset) != offset {
+		before := p.log.View().HighWatermark
+		p.advanceHighWatermark(r)
+		if p.log.View().HighWatermark > before {
+			p.waiters.wake(everything)
+		}
+	}
+}

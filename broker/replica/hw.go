@@ -1,0 +1,35 @@
+package replica
+
+// highWatermark decides how far a leader may let consumers read: to the smallest log end among the in-sync replicas,
+// itself included (Kafka: Partition.maybeIncrementLeaderHW). A follower whose log end is not known yet holds it.
+// ends are the log ends of the other members of the ISR. It returns current when nothing may move.
+func highWatermark(current, leaderEnd int64, ends []int64) int64 {
+	hw := leaderEnd
+	for _, end := range ends {
+		hw = min(hw, end)
+	}
+	return max(hw, current)
+}
+
+// advanceHighWatermark applies highWatermark to what is known now and completes the produces that waited for it.
+// It may run on many goroutines at once: the log lets its high watermark only grow.
+func (p *Partition) advanceHighWatermark(r *role) {
+	v := p.log.View()
+	if len(r.isr) < p.minInSync(r) {
+		return // KAFKA-15583: below min.insync.replicas the high watermark stands still
+	}
+	hw := v.LogEndOffset
+	if len(r.isr) > 1 {
+		var room [8]int64
+		ends := room[:0]
+		for _, id := range r.isr {
+			if f := r.followers[id]; f != nil {
+				ends = append(ends, f.logEndOffset.Load())
+			}
+		}
+		hw = highWatermark(v.HighWatermark, v.LogEndOffset, ends)
+	}
+	if hw > v.HighWatermark && p.log.SetHighWatermark(hw) {
+		p.delayed.complete(p)
+	}
+}

@@ -1,0 +1,79 @@
+package replica
+
+import (
+	"maps"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/storage"
+	"github.com/zurau/zurau/broker/topic"
+)
+
+// Options are what a Manager needs of its broker.
+type Options struct {
+	BrokerID int32
+	Storage  *storage.Manager
+	Logger   *zap.Logger
+}
+
+// Manager knows every partition hosted by this broker.
+type Manager struct {
+	Options
+	state *zap.Logger // "state.change.logger"
+
+	// partitions is replaced whole by the holder of turn; requests load it.
+	partitions atomic.Pointer[map[topic.Partition]*Partition]
+
+	// controllerEpoch is the largest a controller has shown to this broker; requests of lower ones are refused.
+	controllerEpoch atomic.Int32
+
+	// turn holds one token: LeaderAndIsr and StopReplica are carried out one after the other, files and all.
+	turn chan struct{}
+}
+
+// NewManager makes a Manager without partitions; the first LeaderAndIsr brings them, from disk where they are.
+func NewManager(o Options) *Manager {
+	m := &Manager{Options: o, turn: make(chan struct{}, 1)}
+	m.state = o.Logger.Named("state.change.logger")
+	m.partitions.Store(&map[topic.Partition]*Partition{})
+	m.turn <- struct{}{}
+	return m
+}
+
+// Partition finds a hosted partition, nil if this broker is not one of its replicas.
+func (m *Manager) Partition(tp topic.Partition) *Partition { return (*m.partitions.Load())[tp] }
+
+// All returns the hosted partitions; the map must not be written to.
+func (m *Manager) All() map[topic.Partition]*Partition { return *m.partitions.Load() }
+
+// AcceptController notes the epoch of the controller that sent a request. STALE_CONTROLLER_EPOCH for one that has
+// been replaced.
+func (m *Manager) AcceptController(epoch int32) error {
+	for {
+		known := m.controllerEpoch.Load()
+		if epoch < known {
+			return kerr.StaleControllerEpoch
+		}
+		if m.controllerEpoch.CompareAndSwap(known, epoch) {
+			return nil
+		}
+	}
+}
+
+// change replaces the map of partitions; only the holder of turn calls it.
+func (m *Manager) change(edit func(map[topic.Partition]*Partition)) {
+	next := maps.Clone(*m.partitions.Load())
+	edit(next)
+	m.partitions.Store(&next)
+}
+
+// Stop answers everyone who still waits at a partition, as if the lead had been lost.
+func (m *Manager) Stop() {
+	<-m.turn
+	for _, p := range m.All() {
+		p.makeFollower(&role{leader: -1, leaderEpoch: p.role.Load().leaderEpoch, partitionEpoch: -1})
+	}
+	m.turn <- struct{}{}
+}

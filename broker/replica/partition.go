@@ -1,0 +1,124 @@
+package replica
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/storage"
+	"github.com/zurau/zurau/broker/topic"
+)
+
+// Partition is one partition hosted here.
+type Partition struct {
+	tp      topic.Partition
+	log     *storage.Log
+	role    atomic.Pointer[role] // swapped under mu; never nil
+	waiters waiters              // fetches waiting for bytes or for a new role
+	delayed delayedRow           // produces waiting for the high watermark
+	mu      sync.Mutex           // serialises changes of role; no request takes it
+}
+
+// role is what LeaderAndIsr made of this replica. It is never written after it has been stored.
+type role struct {
+	leads           bool
+	leader          int32 // broker id, -1 for none
+	leaderEpoch     int32 // -1 before the first LeaderAndIsr
+	controllerEpoch int32 // of the controller that chose the leader
+	partitionEpoch  int32 // zkVersion of the state znode
+	epochStart      int64 // the leader's LEO when its epoch began
+	isr             []int32
+	replicas        []int32 // assignment order; replicas[0] is preferred
+	followers       map[int32]*progress
+}
+
+// progress is how far one follower is, as its fetches tell.
+type progress struct {
+	logEndOffset atomic.Int64 // unknownOffset until its first fetch in this epoch
+}
+
+const unknownOffset = -1
+
+func newPartition(tp topic.Partition, log *storage.Log) *Partition {
+	p := &Partition{tp: tp, log: log}
+	p.role.Store(&role{leader: -1, leaderEpoch: -1, partitionEpoch: -1})
+	return p
+}
+
+// Topic is the name of the partition's topic, in memory of its own.
+func (p *Partition) Topic() string { return p.tp.Topic }
+
+// Log is the partition's log on this broker.
+func (p *Partition) Log() *storage.Log { return p.log }
+
+// Leads tells whether this broker leads the partition.
+func (p *Partition) Leads() bool { return p.role.Load().leads }
+
+// Leader returns the leader's broker id and epoch as last told by a controller, -1 for none.
+func (p *Partition) Leader() (id, epoch int32) {
+	r := p.role.Load()
+	return r.leader, r.leaderEpoch
+}
+
+// checkEpoch compares the leader epoch a client believes in with this replica's (KIP-320). -1 asks for no check.
+func (r *role) checkEpoch(asked int32) error {
+	switch {
+	case asked == -1 || asked == r.leaderEpoch:
+		return nil
+	case asked < r.leaderEpoch:
+		return kerr.FencedLeaderEpoch
+	}
+	return kerr.UnknownLeaderEpoch
+}
+
+// minInSync is the effective min.insync.replicas: never more than there are replicas (since Kafka 3.7).
+func (p *Partition) minInSync(r *role) int {
+	return min(int(p.log.Config().MinInsyncReplicas), len(r.replicas))
+}
+
+// makeLeader starts a new leader epoch, or takes a new ISR within the running one.
+func (p *Partition) makeLeader(self int32, next *role) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.role.Load()
+	next.leads = true
+	next.followers = make(map[int32]*progress, len(next.replicas))
+	next.epochStart = old.epochStart
+	if next.leaderEpoch > old.leaderEpoch || !old.leads {
+		next.epochStart = p.log.View().LogEndOffset
+		if err := p.log.SetLeaderEpochStart(next.leaderEpoch, next.epochStart); err != nil {
+			return err
+		}
+	}
+	for _, id := range next.replicas {
+		if id == self {
+			continue
+		}
+		if known := old.followers[id]; known != nil && next.leaderEpoch == old.leaderEpoch {
+			next.followers[id] = known
+			continue
+		}
+		f := new(progress)
+		f.logEndOffset.Store(unknownOffset)
+		next.followers[id] = f
+	}
+	p.role.Store(next)
+	p.advanceHighWatermark(next)
+	p.roleChanged()
+	return nil
+}
+
+// makeFollower gives the lead up; the log keeps what it has until a leader's epochs say otherwise.
+func (p *Partition) makeFollower(next *role) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next.isr = nil
+	p.role.Store(next)
+	p.roleChanged()
+}
+
+// roleChanged answers everybody who waited for something the old role had promised.
+func (p *Partition) roleChanged() {
+	p.delayed.complete(p)
+	p.waiters.wake(everything)
+}

@@ -1,0 +1,88 @@
+package replica
+
+import (
+	"maps"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+
+	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/topic"
+)
+
+// Leader epochs of StopReplica that overrule the comparison.
+const (
+	epochDuringDelete = -2
+	noEpoch           = -1
+)
+
+// StopReplica stops serving partitions and, where asked, deletes them from disk. STALE_CONTROLLER_EPOCH refuses the
+// whole request; FENCED_LEADER_EPOCH answers a partition whose epoch here is larger. What this broker does not host
+// is stopped already.
+func (m *Manager) StopReplica(req *kmsg.StopReplicaRequest) *kmsg.StopReplicaResponse {
+	resp := req.ResponseKind().(*kmsg.StopReplicaResponse)
+	<-m.turn
+	defer func() { m.turn <- struct{}{} }()
+	if err := m.AcceptController(req.ControllerEpoch); err != nil {
+		resp.ErrorCode = kerr.CodeOf(err)
+		return resp
+	}
+	for _, s := range stops(req) {
+		err := m.stop(s)
+		if err != nil {
+			m.state.Error("StopReplica was not carried out", zap.Stringer("partition", s.tp), zap.Error(err))
+		}
+		resp.Partitions = append(resp.Partitions, kmsg.StopReplicaResponsePartition{
+			Topic: s.tp.Topic, Partition: s.tp.ID, ErrorCode: kerr.CodeOf(err)})
+	}
+	m.change(func(all map[topic.Partition]*Partition) {
+		maps.DeleteFunc(all, func(tp topic.Partition, p *Partition) bool { return p.role.Load().stopped() })
+	})
+	return resp
+}
+
+// stop is one partition of any version of the request.
+type stop struct {
+	tp          topic.Partition
+	leaderEpoch int32
+	delete      bool
+}
+
+func stops(req *kmsg.StopReplicaRequest) []stop {
+	var all []stop
+	for _, t := range req.Topics {
+		switch {
+		case req.Version >= 3:
+			for _, s := range t.PartitionStates {
+				all = append(all, stop{topic.Partition{Topic: t.Topic, ID: s.Partition}, s.LeaderEpoch, s.Delete})
+			}
+		case req.Version >= 1:
+			for _, id := range t.Partitions {
+				all = append(all, stop{topic.Partition{Topic: t.Topic, ID: id}, noEpoch, req.DeletePartitions})
+			}
+		default:
+			all = append(all, stop{topic.Partition{Topic: t.Topic, ID: t.Partition}, noEpoch, req.DeletePartitions})
+		}
+	}
+	return all
+}
+
+func (m *Manager) stop(s stop) error {
+	p := m.Partition(s.tp)
+	if p != nil {
+		known := p.role.Load().leaderEpoch
+		if s.leaderEpoch != epochDuringDelete && s.leaderEpoch != noEpoch && s.leaderEpoch < known {
+			return kerr.FencedLeaderEpoch
+		}
+		p.makeFollower(&role{leader: stoppedLeader, leaderEpoch: known, partitionEpoch: -1})
+	}
+	if s.delete && m.Storage.Log(s.tp) != nil {
+		return m.Storage.Delete(s.tp)
+	}
+	return nil
+}
+
+// stoppedLeader marks the last role of a partition object: it leaves the map, and a later LeaderAndIsr makes a new one.
+const stoppedLeader = -3
+
+func (r *role) stopped() bool { return r.leader == stoppedLeader }
