@@ -1,0 +1,3 @@
+package zkserver
+
+type snapshot struct{}
