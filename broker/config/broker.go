@@ -2,20 +2,23 @@ package config
 
 import (
 	"time"
+
+	"github.com/zurau/zurau/broker/ibp"
 )
 
 // Broker is a checked server.properties. The tags name the keys; a time.Duration comes from a key in milliseconds and is
 // negative where the key says -1. Fields without a tag are worked out from several keys. Immutable once loaded.
 type Broker struct {
 	values map[string]string // as given: file, overrides, dynamic layers; unknown keys too
+	parsed map[string]any    // the known ones by name, defaults included, as Key.parse gives them
 
 	// Identity.
 	BrokerID                 int32  `config:"broker.id"` // -1: from meta.properties or generated
 	BrokerIDGenerationEnable bool   `config:"broker.id.generation.enable"`
 	ReservedBrokerMaxID      int32  `config:"reserved.broker.max.id"`
 	Rack                     string `config:"broker.rack"`
-	// InterBrokerProtocolVersion as written, "3.9-IV0" or "2.8"; ibp.Parse understands it.
-	InterBrokerProtocolVersion string `config:"inter.broker.protocol.version"`
+	// InterBrokerProtocol is inter.broker.protocol.version.
+	InterBrokerProtocol ibp.Level
 
 	// ZooKeeper.
 	ZooKeeperConnect             string        `config:"zookeeper.connect"`
@@ -136,21 +139,4 @@ func (b *Broker) Value(name string) (value string, ok bool) {
 		return k.Default, true
 	}
 	return "", false
-}
-
-// parsed gives a known key, checked by Load, as bool, int64, float64, string, []string or nil for null.
-func (b *Broker) parsed(name string) any {
-	k := BrokerKey(name)
-	if k == nil {
-		panic("BUG: no such key " + name)
-	}
-	text, set := b.values[name]
-	if !set {
-		text = k.Default
-	}
-	if text == null {
-		return nil
-	}
-	v, _ := parseType(k.Type, text)
-	return v
 }

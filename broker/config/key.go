@@ -4,6 +4,8 @@
 // DescribeConfigs, the checks of AlterConfigs.
 package config
 
+import "strings"
+
 // Type is the type of a key. The numbers are those of DescribeConfigs (KIP-569).
 type Type int8
 
@@ -35,6 +37,7 @@ const (
 	ClusterWide                  // dynamic, for one broker or as the default of all
 	Internal                     // left out of DescribeConfigs unless it is set
 	Legacy                       // a key of 1.1 that 3.9 no longer has
+	Foreign                      // without effect in ZooKeeper mode
 )
 
 // Key is one row of the tables.
@@ -70,3 +73,24 @@ var brokerKeysByName = func() map[string]*Key {
 	}
 	return m
 }()
+
+const maxLong = "9223372036854775807"
+
+// listenerPrefix begins a key that holds for one listener only: listener.name.<name>.<key>, or, for a SASL mechanism,
+// listener.name.<name>.<mechanism>.<key>.
+const listenerPrefix = "listener.name."
+
+// findBrokerKey is BrokerKey for keys with or without a listener's prefix.
+func findBrokerKey(name string) *Key {
+	if k := brokerKeysByName[name]; k != nil {
+		return k
+	}
+	rest, prefixed := strings.CutPrefix(name, listenerPrefix)
+	for prefixed && rest != "" {
+		_, rest, _ = strings.Cut(rest, ".")
+		if k := brokerKeysByName[rest]; k != nil {
+			return k
+		}
+	}
+	return nil
+}

@@ -1,48 +1,49 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"slices"
-	"sort"
 	"strings"
 	"time"
-
-	"github.com/zurau/zurau/broker/ibp"
 )
 
-// Load reads server.properties, lays the --override words over it and checks the whole. The warnings name what is
-// accepted without effect.
+// Load reads server.properties, lays the --override words over it and checks the whole. The warnings say what is
+// accepted without effect. An error of type *Error carries the text Kafka stops with.
 func Load(path string, overrides []string) (b *Broker, warnings []string, err error) {
 	values, err := ReadFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := Override(values, overrides); err != nil {
-		return nil, nil, err
-	}
+	Override(values, overrides)
 	return New(values)
 }
 
-// New checks a configuration given as text. Its errors of type *Error carry the text Kafka stops with.
+// New is Load for a configuration at hand.
 func New(values map[string]string) (b *Broker, warnings []string, err error) {
 	b = &Broker{values: maps.Clone(values)}
-	parsed := make(map[string]any, len(brokerKeys))
+	if b.values == nil {
+		b.values = map[string]string{}
+	}
+	if err := b.shareID(); err != nil {
+		return nil, nil, err
+	}
+	b.parsed = make(map[string]any, len(brokerKeys))
 	for i := range brokerKeys {
 		k := &brokerKeys[i]
-		text, set := values[k.Name]
+		text, set := b.values[k.Name]
 		if !set {
 			text = k.Default
 		}
-		if parsed[k.Name], err = k.parse(text); err != nil {
+		if b.parsed[k.Name], err = k.parse(text); err != nil {
 			return nil, nil, err
 		}
 	}
-	fill(b, func(name string) any { return parsed[name] })
-	if err := b.derive(parsed); err != nil {
-		return nil, nil, err
-	}
-	if err := b.check(); err != nil {
-		return nil, nil, err
+	fill(b, b.parsed)
+	for _, step := range []func(*Broker) error{(*Broker).derive, (*Broker).deriveListeners, (*Broker).check} {
+		if err := step(b); err != nil {
+			return nil, nil, err
+		}
 	}
 	if _, err := b.Topic(nil); err != nil {
 		return nil, nil, err
@@ -50,93 +51,73 @@ func New(values map[string]string) (b *Broker, warnings []string, err error) {
 	return b, b.warnings(), nil
 }
 
-// derive works out the fields that no single key gives.
-func (b *Broker) derive(parsed map[string]any) error {
-	if err := b.deriveListeners(); err != nil {
-		return err
+// shareID lets node.id and broker.id stand for each other.
+func (b *Broker) shareID() error {
+	brokerID, hasBroker := b.values["broker.id"]
+	nodeID, hasNode := b.values["node.id"]
+	switch {
+	case hasBroker && hasNode && strings.TrimSpace(brokerID) != strings.TrimSpace(nodeID):
+		return refuse("You must set `node.id` to the same value as `broker.id`.")
+	case hasBroker:
+		b.values["node.id"] = brokerID
+	case hasNode:
+		b.values["broker.id"] = nodeID
 	}
+	return nil
+}
+
+// derive works out the fields that no single key gives.
+func (b *Broker) derive() error {
 	b.ZooKeeperConnectionTimeout = b.ZooKeeperSessionTimeout
-	if ms, set := parsed["zookeeper.connection.timeout.ms"].(int64); set {
+	if ms, set := b.parsed["zookeeper.connection.timeout.ms"].(int64); set {
 		b.ZooKeeperConnectionTimeout = milliseconds(ms)
 	}
-	b.LeaderImbalanceCheckInterval = milliseconds(parsed["leader.imbalance.check.interval.seconds"].(int64) * 1000)
-	b.OffsetsRetention = time.Duration(parsed["offsets.retention.minutes"].(int64)) * time.Minute
-	dirs, set := b.Value("log.dirs")
-	if !set {
-		dirs, _ = b.Value("log.dir")
-	}
-	for _, dir := range strings.Split(dirs, ",") {
-		if dir = strings.TrimSpace(dir); dir != "" {
-			b.LogDirs = append(b.LogDirs, dir)
-		}
-	}
-	return nil
-}
-
-// deriveListeners resolves listeners, their advertised twins and protocols (configuration.md 2).
-func (b *Broker) deriveListeners() error {
-	b.ListenerSecurityProtocols = map[string]string{}
-	text, _ := b.Value("listener.security.protocol.map")
-	for _, pair := range listSeparator.Split(strings.TrimSpace(text), -1) {
-		i := strings.LastIndex(pair, ":")
+	b.LeaderImbalanceCheckInterval = milliseconds(b.parsed["leader.imbalance.check.interval.seconds"].(int64) * 1000)
+	b.OffsetsRetention = time.Duration(b.parsed["offsets.retention.minutes"].(int64)) * time.Minute
+	b.LogDirs = csv(b.stringOf("log.dirs", b.stringOf("log.dir", "")))
+	b.MaxConnectionsPerIPOverrides = map[string]int32{}
+	const perIP = "max.connections.per.ip.overrides"
+	for _, word := range csv(b.stringOf(perIP, "")) {
+		i := strings.LastIndex(word, ":")
 		if i < 0 {
-			return refuse("listener.security.protocol.map: %s", pair)
+			return illegal("Error parsing configuration property '%s': begin 0, end -1, length %d", perIP, len(word))
 		}
-		b.ListenerSecurityProtocols[strings.ToUpper(pair[:i])] = strings.ToUpper(pair[i+1:])
-	}
-	var err error
-	text, _ = b.Value("listeners")
-	if b.Listeners, err = b.endPoints("listeners", text); err != nil {
-		return err
-	}
-	b.AdvertisedListeners = slices.Clone(b.Listeners)
-	if text, set := b.Value("advertised.listeners"); set {
-		if b.AdvertisedListeners, err = b.endPoints("advertised.listeners", text); err != nil {
-			return err
+		n, reason := parseType(Int, word[i+1:])
+		if reason != "" {
+			return &Error{"java.lang.NumberFormatException", fmt.Sprintf("For input string: %q", word[i+1:])}
 		}
-	}
-	if name, set := b.Value("inter.broker.listener.name"); set {
-		b.InterBrokerListener = strings.ToUpper(name)
-	} else {
-		b.InterBrokerListener, _ = b.Value("security.inter.broker.protocol")
-	}
-	if name, set := b.Value("control.plane.listener.name"); set {
-		b.ControlPlaneListener = strings.ToUpper(name)
+		b.MaxConnectionsPerIPOverrides[word[:i]] = int32(n.(int64))
 	}
 	return nil
 }
 
-func (b *Broker) endPoints(key, text string) ([]Listener, error) {
-	var all []Listener
-	for _, word := range listSeparator.Split(strings.TrimSpace(text), -1) {
-		l, ok := parseListener(word)
-		if !ok {
-			return nil, refuse("Unable to parse %s to a broker endpoint", word)
-		}
-		l.Protocol = b.ListenerSecurityProtocols[l.Name]
-		all = append(all, l)
+// stringOf is a parsed text key, or otherwise where it is null.
+func (b *Broker) stringOf(name, otherwise string) string {
+	if s, set := b.parsed[name].(string); set {
+		return s
 	}
-	return all, nil
+	return otherwise
 }
 
-// check holds what several keys must agree on (configuration.md 3.3).
-func (b *Broker) check() error {
-	if _, err := ibp.Parse(b.InterBrokerProtocolVersion); err != nil {
-		return err
-	}
-	if b.ZooKeeperConnect == "" {
-		return refuse("Missing required configuration \"zookeeper.connect\" which has no default value.")
-	}
-	return nil
-}
-
+// warnings names the keys that are set and do nothing.
 func (b *Broker) warnings() []string {
 	var all []string
-	for name := range b.values {
-		if BrokerKey(name) == nil {
-			all = append(all, "unknown configuration "+name)
+	for _, name := range slices.Sorted(maps.Keys(b.values)) {
+		switch k := findBrokerKey(name); {
+		case k == nil && !pluginKey(name):
+			all = append(all, fmt.Sprintf("The configuration '%s' was supplied but isn't a known config.", name))
+		case k != nil && k.Mode&Foreign != 0 && b.values[name] != k.Default:
+			all = append(all, fmt.Sprintf("The configuration '%s' has no effect on a broker in ZooKeeper mode.", name))
+		case k != nil && k.Mode&Legacy != 0:
+			all = append(all, fmt.Sprintf("The configuration '%s' is no longer a key of Kafka 3.x; it is honoured here.", name))
 		}
 	}
-	sort.Strings(all)
 	return all
+}
+
+// pluginKeys are the beginnings of keys that belong to authorizers and configuration providers.
+var pluginKeys = []string{"super.users", "allow.everyone.if.no.acl.found", "authorizer.", "config.providers"}
+
+func pluginKey(name string) bool {
+	return slices.ContainsFunc(pluginKeys, func(p string) bool { return strings.HasPrefix(name, p) })
 }

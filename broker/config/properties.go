@@ -31,14 +31,11 @@ func ParseProperties(data []byte) (map[string]string, error) {
 	return p.Map(), nil
 }
 
-// Override lays key=value words, as given to --override, over values; later ones win.
-func Override(values map[string]string, words []string) error {
+// Override lays key=value words, as given to --override, over values; later ones win. As in Kafka a word without = sets
+// an empty value.
+func Override(values map[string]string, words []string) {
 	for _, word := range words {
-		key, value, ok := strings.Cut(word, "=")
-		if !ok {
-			return fmt.Errorf("Invalid command line properties: %s", word)
-		}
+		key, value, _ := strings.Cut(word, "=")
 		values[key] = value
 	}
-	return nil
 }

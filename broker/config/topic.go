@@ -1,16 +1,17 @@
 package config
 
 import (
+	"fmt"
 	"maps"
+	"math"
 	"slices"
-
-	"github.com/zurau/zurau/broker/kerr"
 )
 
 // Topic is what one topic goes by: its overrides, else the broker's values, else the defaults. MS is milliseconds.
 // Immutable; a change of configuration makes a new one.
 type Topic struct {
 	overrides map[string]string
+	parsed    map[string]any // every topic key, as Key.parse gives it
 
 	CleanupDelete  bool // cleanup.policy contains delete
 	CleanupCompact bool // cleanup.policy contains compact
@@ -29,9 +30,9 @@ type Topic struct {
 	MinCleanableDirtyRatio      float64  `config:"min.cleanable.dirty.ratio"`
 	MaxMessageBytes             int32    `config:"max.message.bytes"`
 	MessageDownconversionEnable bool     `config:"message.downconversion.enable"`
-	MessageTimestampType        string   `config:"message.timestamp.type"` // CreateTime or LogAppendTime
-	MessageTimestampBeforeMaxMS int64    // message.timestamp.before.max.ms, else the old difference key
-	MessageTimestampAfterMaxMS  int64    // message.timestamp.after.max.ms, else the old difference key
+	MessageTimestampType        string   `config:"message.timestamp.type"`          // CreateTime or LogAppendTime
+	MessageTimestampBeforeMaxMS int64    `config:"message.timestamp.before.max.ms"` // else the old difference key
+	MessageTimestampAfterMaxMS  int64    `config:"message.timestamp.after.max.ms"`  // else the old difference key
 	MinInsyncReplicas           int32    `config:"min.insync.replicas"`
 	Preallocate                 bool     `config:"preallocate"`
 	RetentionBytes              int64    `config:"retention.bytes"` // -1: no limit
@@ -51,44 +52,65 @@ func (t *Topic) LogAppendTime() bool { return t.MessageTimestampType == "LogAppe
 // Overrides are the topic's own settings, as kept in /config/topics. Not to be changed.
 func (t *Topic) Overrides() map[string]string { return t.overrides }
 
-// Topic is the configuration of a topic with the given overrides, checked with Kafka's messages.
+// Topic is the configuration of a topic with the given overrides. What is wrong is said in Kafka's words, with the code
+// of INVALID_CONFIG.
 func (b *Broker) Topic(overrides map[string]string) (*Topic, error) {
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
 		if topicKeysByName[name] == nil {
-			return nil, kerr.New(kerr.InvalidConfig, "Unknown topic config name: %s", name)
+			return nil, &Error{invalidConfiguration, "Unknown topic config name: " + name}
 		}
 	}
-	values := make(map[string]any, len(topicKeys))
+	t := &Topic{overrides: maps.Clone(overrides), parsed: make(map[string]any, len(topicKeys))}
 	for i := range topicKeys {
 		k := &topicKeys[i]
 		text, set := overrides[k.Name]
 		if !set {
-			values[k.Name] = b.topicDefault(k)
+			t.parsed[k.Name] = b.topicDefault(k)
 			continue
 		}
 		v, err := k.parse(text)
 		if err != nil {
-			return nil, kerr.New(kerr.InvalidConfig, "%s", err)
+			return nil, err
 		}
-		values[k.Name] = v
+		t.parsed[k.Name] = v
 	}
-	t := &Topic{overrides: maps.Clone(overrides)}
-	fill(t, func(name string) any { return values[name] })
-	policy := values["cleanup.policy"].([]string)
+	fill(t, t.parsed)
+	return t, t.derive()
+}
+
+// derive works out the fields that no single key gives and holds what several keys must agree on.
+func (t *Topic) derive() error {
+	policy := t.parsed["cleanup.policy"].([]string)
 	t.CleanupDelete = slices.Contains(policy, "delete")
 	t.CleanupCompact = slices.Contains(policy, "compact")
-	t.MessageTimestampBeforeMaxMS = values["message.timestamp.before.max.ms"].(int64)
-	t.MessageTimestampAfterMaxMS = values["message.timestamp.after.max.ms"].(int64)
-	return t, nil
+	difference := t.parsed["message.timestamp.difference.max.ms"].(int64)
+	if t.MessageTimestampBeforeMaxMS == math.MaxInt64 {
+		t.MessageTimestampBeforeMaxMS = difference
+	}
+	if t.MessageTimestampAfterMaxMS == math.MaxInt64 {
+		t.MessageTimestampAfterMaxMS = difference
+	}
+	if t.MinCompactionLagMS > t.MaxCompactionLagMS {
+		return &Error{invalidConfiguration, fmt.Sprintf("conflict topic config setting min.compaction.lag.ms (%d) > "+
+			"max.compaction.lag.ms (%d)", t.MinCompactionLagMS, t.MaxCompactionLagMS)}
+	}
+	if t.parsed["remote.storage.enable"].(bool) {
+		return refuse("Tiered Storage functionality is disabled in the broker. " +
+			"Topic cannot be configured with remote log storage.")
+	}
+	return nil
 }
 
 // topicDefault is what a topic without an override gets: the first broker key that is set, in the topic key's unit.
 func (b *Broker) topicDefault(k *TopicKey) any {
 	for _, s := range k.Synonyms {
-		switch v := b.parsed(s.Name).(type) {
+		switch v := b.parsed[s.Name].(type) {
 		case nil:
 		case int64:
-			return v * s.Factor
+			if v *= s.Factor; v < 0 && k.Name == "retention.ms" {
+				v = -1
+			}
+			return v
 		default:
 			return v
 		}

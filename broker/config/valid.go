@@ -1,126 +1,137 @@
 package config
 
 import (
+	"errors"
 	"fmt"
-	"math"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/zurau/zurau/broker/ibp"
 )
 
 // validator is a bound on the parsed value of a key. The texts are those of Kafka's ConfigDef, which people grep.
 type validator struct {
-	text  string // the range as Kafka's documentation prints it
-	check func(v any) string
+	text  string // the bound as Kafka's documentation prints it
+	check func(key string, v any) error
+}
+
+// words makes a validator of strings from a test and the complaint about what fails it.
+func words(text, complaint string, ok func(string) bool) *validator {
+	return &validator{text, func(key string, v any) error {
+		if s, isString := v.(string); isString && !ok(s) {
+			return invalid(key, s, complaint)
+		}
+		return nil
+	}}
+}
+
+// bounds makes a validator of numbers from a function that gives the complaint, if any.
+func bounds(text string, complaint func(float64) string) *validator {
+	return &validator{text, func(key string, v any) error {
+		f, shown := 0.0, ""
+		switch n := v.(type) {
+		case int64:
+			f, shown = float64(n), strconv.FormatInt(n, 10)
+		case float64:
+			f, shown = n, javaDouble(n)
+		default:
+			return nil
+		}
+		if reason := complaint(f); reason != "" {
+			return invalid(key, shown, reason)
+		}
+		return nil
+	}}
 }
 
 func atLeast(least float64) *validator {
-	text := "[" + bound(least) + ",...]"
-	return &validator{text, func(v any) string {
-		if f, ok := number(v); ok && f < least {
-			return "Value must be at least " + bound(least)
+	return bounds(fmt.Sprintf("[%v,...]", least), func(f float64) string {
+		if f < least {
+			return fmt.Sprintf("Value must be at least %.0f", least)
 		}
 		return ""
-	}}
+	})
 }
 
 func between(least, most float64) *validator {
-	text := "[" + bound(least) + ",...," + bound(most) + "]"
-	return &validator{text, func(v any) string {
-		f, ok := number(v)
+	return bounds(fmt.Sprintf("[%v,...,%v]", least, most), func(f float64) string {
 		switch {
-		case ok && f < least:
-			return "Value must be at least " + bound(least)
-		case ok && f > most:
-			return "Value must be no more than " + bound(most)
+		case f < least:
+			return fmt.Sprintf("Value must be at least %.0f", least)
+		case f > most:
+			return fmt.Sprintf("Value must be no more than %v", most)
 		}
 		return ""
-	}}
+	})
 }
 
-// oneOf accepts exactly the listed words.
-func oneOf(words ...string) *validator {
-	list := strings.Join(words, ", ")
-	return &validator{"[" + list + "]", func(v any) string {
-		s, _ := v.(string)
-		for _, w := range words {
-			if s == w {
-				return ""
-			}
-		}
-		return "String must be one of: " + list
-	}}
-}
-
-// oneOfFold accepts the listed words in any case.
-func oneOfFold(words ...string) *validator {
-	list := strings.Join(words, ", ")
-	return &validator{"(case insensitive) [" + list + "]", func(v any) string {
-		s, _ := v.(string)
-		for _, w := range words {
-			if strings.EqualFold(s, w) {
-				return ""
-			}
-		}
-		return "String must be one of (case insensitive): " + list
-	}}
-}
-
-// eachOf accepts lists of the given words.
-func eachOf(words ...string) *validator {
-	one := oneOf(words...)
-	return &validator{one.text, func(v any) string {
-		items, _ := v.([]string)
-		for _, item := range items {
-			if text := one.check(item); text != "" {
-				return text
-			}
-		}
-		return ""
-	}}
-}
-
-var nonEmpty = &validator{"non-empty string", func(v any) string {
-	if s, ok := v.(string); ok && s == "" {
-		return "String must be non-empty"
-	}
-	return ""
-}}
-
-var notNull = &validator{"non-null string", func(v any) string {
-	if v == nil {
-		return "entry must be non null"
-	}
-	return ""
-}}
-
-var gzipLevel = &validator{"[1,...,9] or -1", func(v any) string {
-	if f, ok := number(v); ok && (f < 1 || f > 9) && f != -1 {
+var gzipLevel = bounds("[1,...,9] or -1", func(f float64) string {
+	if (f < 1 || f > 9) && f != -1 {
 		return "Value must be between 1 and 9 or equal to -1"
 	}
 	return ""
-}}
+})
+
+// oneOf accepts exactly the listed words.
+func oneOf(list ...string) *validator {
+	all := strings.Join(list, ", ")
+	return words("["+all+"]", "String must be one of: "+all, func(s string) bool { return slices.Contains(list, s) })
+}
+
+// oneOfFold accepts the listed words in any case.
+func oneOfFold(list ...string) *validator {
+	all := strings.Join(list, ", ")
+	return words("(case insensitive) ["+all+"]", "String must be one of (case insensitive): "+all,
+		func(s string) bool {
+			return slices.ContainsFunc(list, func(w string) bool { return strings.EqualFold(s, w) })
+		})
+}
+
+// eachOf accepts lists of the given words; the complaint names the first wrong one.
+func eachOf(list ...string) *validator {
+	one := oneOf(list...)
+	return &validator{one.text, func(key string, v any) error {
+		items, _ := v.([]string)
+		for _, item := range items {
+			if err := one.check(key, item); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}
+
+var nonEmpty = words("non-empty string", "String must be non-empty", func(s string) bool { return s != "" })
 
 var compressionType = oneOf("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
 
-var protocolVersion = &validator{"", func(v any) string { return "" }}
-
-var throttledReplicas = &validator{"[partitionId]:[brokerId],[partitionId]:[brokerId],...", func(v any) string { return "" }}
-
-const maxLong = "9223372036854775807"
-
-func number(v any) (float64, bool) {
-	switch n := v.(type) {
-	case int64:
-		return float64(n), true
-	case float64:
-		return n, true
+// protocolVersion accepts what Kafka 3.9 knows; whether zurau runs at that level is another question (check.go).
+var protocolVersion = &validator{"", func(key string, v any) error {
+	s, _ := v.(string)
+	_, err := ibp.Parse(s)
+	var tooOld *ibp.TooOldError
+	if err == nil || errors.As(err, &tooOld) {
+		return nil
 	}
-	return 0, false
-}
+	return invalid(key, s, "Version "+s+" is not a valid version")
+}}
 
-func bound(f float64) string {
-	if f == math.Trunc(f) {
-		return strconv.FormatInt(int64(f), 10)
+const throttledForm = "[partitionId]:[brokerId],[partitionId]:[brokerId],..."
+
+var throttledReplica = regexp.MustCompile(`^[0-9]+:[0-9]+$`)
+
+var throttledReplicas = &validator{throttledForm, func(key string, v any) error {
+	items, _ := v.([]string)
+	if len(items) == 1 && items[0] == "*" {
+		return nil
 	}
-	return fmt.Sprint(f)
-}
+	for _, item := range items {
+		if !throttledReplica.MatchString(item) {
+			return invalid(key, "["+strings.Join(items, ", ")+"]",
+				key+" must be the literal '*' or a list of replicas in the following format: "+throttledForm)
+		}
+	}
+	return nil
+}}

@@ -8,14 +8,42 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/zurau/zurau/broker/kerr"
 )
 
-// Error is a refused configuration. Its text is that of Kafka's ConfigException.
-type Error struct{ Text string }
+// Error is a refused configuration. Text is Kafka's own wherever Kafka has one.
+type Error struct {
+	Class string // the Java exception Kafka stops with, which people find in logs
+	Text  string
+}
 
 func (e *Error) Error() string { return e.Text }
 
-func refuse(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
+// Unwrap gives the error its code and text on the wire.
+func (e *Error) Unwrap() error { return kerr.New(kerr.InvalidConfig, "%s", e.Text) }
+
+const (
+	configException      = "org.apache.kafka.common.config.ConfigException"
+	illegalArgument      = "java.lang.IllegalArgumentException"
+	invalidConfiguration = "org.apache.kafka.common.errors.InvalidConfigurationException"
+)
+
+func refuse(format string, args ...any) error {
+	return &Error{configException, fmt.Sprintf(format, args...)}
+}
+
+func illegal(format string, args ...any) error {
+	return &Error{illegalArgument, fmt.Sprintf(format, args...)}
+}
+
+// require refuses when a rule among several keys is broken.
+func require(ok bool, format string, args ...any) error {
+	if ok {
+		return nil
+	}
+	return illegal("requirement failed: "+format, args...)
+}
 
 func invalid(name, value, reason string) error {
 	return refuse("Invalid value %s for configuration %s: %s", value, name, reason)
@@ -27,15 +55,15 @@ func (k *Key) parse(text string) (any, error) {
 		return nil, nil
 	}
 	v, reason := parseType(k.Type, text)
-	if reason == "" && k.Type == Class && text != k.Default {
-		reason = "Class " + text + " could not be found." // we are not a JVM: no plugin is better than a deaf one
+	if reason == "" && k.Type == Class && v != "" && v != k.Default {
+		reason = fmt.Sprintf("Class %s could not be found.", v) // nor can any other plugin of a JVM
 	}
 	if reason != "" {
 		return nil, invalid(k.Name, k.shown(text), reason)
 	}
 	if k.Valid != nil {
-		if reason := k.Valid.check(v); reason != "" {
-			return nil, invalid(k.Name, k.shown(text), reason)
+		if err := k.Valid.check(k.Name, v); err != nil {
+			return nil, err
 		}
 	}
 	return v, nil
@@ -47,6 +75,37 @@ func (k *Key) shown(text string) string {
 		return "[hidden]"
 	}
 	return text
+}
+
+// text is the canonical text of a parsed value, as Kafka describes it; ok is false for null.
+func (k *Key) text(v any) (text string, ok bool) {
+	switch v := v.(type) {
+	case nil:
+		return "", false
+	case []string:
+		return strings.Join(v, ","), true
+	case float64:
+		return javaDouble(v), true
+	default:
+		return fmt.Sprint(v), true
+	}
+}
+
+// javaDouble prints as Double.toString of Java.
+func javaDouble(f float64) string {
+	if a := math.Abs(f); a != 0 && (a < 1e-3 || a >= 1e7) {
+		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'E', -1, 64), "E")
+		if !strings.Contains(mantissa, ".") {
+			mantissa += ".0"
+		}
+		n, _ := strconv.Atoi(exponent)
+		return fmt.Sprintf("%sE%d", mantissa, n)
+	}
+	s := strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return s
 }
 
 var listSeparator = regexp.MustCompile(`\s*,\s*`)
@@ -85,9 +144,20 @@ func parseType(t Type, text string) (any, string) {
 	}
 }
 
+// csv splits at commas and leaves out empty words, as Kafka does for listeners and log.dirs.
+func csv(text string) []string {
+	var words []string
+	for word := range strings.SplitSeq(text, ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			words = append(words, word)
+		}
+	}
+	return words
+}
+
 // fill sets every field of the struct that names a key in its tag `config:"key"` from values, which come from parse.
 // A time.Duration field takes a key in milliseconds; what does not fit becomes the longest duration.
-func fill(target any, values func(name string) any) {
+func fill(target any, values map[string]any) {
 	s := reflect.ValueOf(target).Elem()
 	for i := range s.NumField() {
 		name := s.Type().Field(i).Tag.Get("config")
@@ -95,7 +165,7 @@ func fill(target any, values func(name string) any) {
 			continue
 		}
 		f := s.Field(i)
-		switch v := values(name).(type) {
+		switch v := values[name].(type) {
 		case nil:
 		case int64:
 			if f.Type() == reflect.TypeFor[time.Duration]() {
