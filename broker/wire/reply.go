@@ -93,7 +93,15 @@ func (r Reply) WithThrottle(d time.Duration) Reply {
 	return r
 }
 
-// release gives back what the reply borrowed when it will not be sent (any more).
+// abandon gives up a reply that nobody will receive: what it borrowed goes back, now or when its promise is kept.
+func (r *Reply) abandon() {
+	if r.pending != nil {
+		r.pending.abandon()
+	}
+	r.release()
+}
+
+// release gives back the regions of the reply, sent or not.
 func (r *Reply) release() {
 	for i := range r.parts {
 		if r.parts[i].Region != nil {
@@ -106,9 +114,10 @@ func (r *Reply) release() {
 type Pending struct {
 	mu struct {
 		sync.Mutex
-		done  bool
-		reply Reply
-		wake  func() // set while a connection waits for this reply
+		done      bool
+		reply     Reply
+		wake      func() // set while a connection waits for this reply
+		abandoned bool   // nobody will ask for the reply
 	}
 }
 
@@ -129,9 +138,12 @@ func (p *Pending) Complete(r Reply) bool {
 		return false
 	}
 	p.mu.done, p.mu.reply = true, r
-	wake := p.mu.wake
+	wake, abandoned := p.mu.wake, p.mu.abandoned
 	p.mu.wake = nil
 	p.mu.Unlock()
+	if abandoned {
+		r.release()
+	}
 	if wake != nil {
 		wake()
 	}
@@ -147,4 +159,15 @@ func (p *Pending) result(wake func()) (Reply, bool) {
 		return Reply{}, false
 	}
 	return p.mu.reply, true
+}
+
+// abandon says that nobody will ask for the reply.
+func (p *Pending) abandon() {
+	p.mu.Lock()
+	done := p.mu.done
+	p.mu.abandoned, p.mu.wake = true, nil
+	p.mu.Unlock()
+	if done {
+		p.mu.reply.release()
+	}
 }

@@ -22,7 +22,8 @@ type Request struct {
 	Conn          *Conn
 	Received      time.Time // when the last byte of the frame had been read
 
-	release func() // gives the pooled buffer under Body back; nil once called
+	buf     *[]byte // the pooled buffer under Body, nil once given back
+	charged int     // bytes taken from the budget for it
 }
 
 // Decode reads Body into req, which must be of the request's Key. Strings and record bytes of req point into
@@ -39,9 +40,10 @@ func (r *Request) Decode(req kmsg.Request) error {
 // (a produce that waits for its replicas holds a hundred bytes, not a megabyte). Body, and everything decoded
 // from it, must not be touched afterwards. Calling it twice is harmless.
 func (r *Request) ReleaseBody() {
-	if r.release != nil {
-		r.release()
-		r.release, r.Body = nil, nil
+	if r.buf != nil {
+		putBuffer(r.buf)
+		r.Conn.server.memory.release(r.charged)
+		r.buf, r.Body = nil, nil
 	}
 }
 
