@@ -1,0 +1,208 @@
+package record
+
+import (
+	"errors"
+	"io"
+	"math"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+
+	"github.com/zurau/zurau/broker/kerr"
+)
+
+// DefaultLevel leaves the level to the codec.
+const DefaultLevel = math.MinInt32
+
+// Compression is a codec and how hard it tries. Levels are those of Kafka's compression.*.level keys (KIP-390): gzip
+// -1 and 1..9, lz4 1..17 (9 is the fast compressor), zstd -131072..22. They choose the nearest level our libraries
+// have; snappy has none.
+type Compression struct {
+	Codec Codec
+	Level int
+}
+
+// Compress appends src, compressed, to dst. magic is that of the batch or wrapper message that will hold it.
+func Compress(dst []byte, c Compression, magic int8, src []byte) ([]byte, error) {
+	if c.Codec == None {
+		return append(dst, src...), nil
+	}
+	out := &sink{b: dst, max: math.MaxInt}
+	e, err := openEncoder(c, magic, out)
+	if err != nil {
+		return dst, err
+	}
+	defer e.release()
+	if _, err := e.Write(src); err != nil {
+		return dst, err
+	}
+	if err := e.Close(); err != nil {
+		return dst, err
+	}
+	return out.b, nil
+}
+
+// Decompress appends what src unpacks to behind dst, at most maxOut bytes of it. magic is that of the batch or
+// wrapper message that holds src.
+func Decompress(dst []byte, codec Codec, magic int8, src []byte, maxOut int) ([]byte, error) {
+	if codec == None {
+		if len(src) > maxOut {
+			return dst, kerr.New(kerr.MessageTooLarge, "%d bytes of records, allowed are %d", len(src), maxOut)
+		}
+		return append(dst, src...), nil
+	}
+	s, err := openStream(codec, magic, src, int64(maxOut))
+	if err != nil {
+		return dst, err
+	}
+	defer s.close()
+	for {
+		s.r, s.w = 0, 0
+		switch err := s.more(); err {
+		case nil:
+			dst = append(dst, s.buf[:s.w]...)
+		case io.EOF:
+			return dst, nil
+		default:
+			return dst, err
+		}
+	}
+}
+
+// errSinkFull says that the output outgrew its bound.
+var errSinkFull = errors.New("compressed records exceed the allowed size")
+
+// sink gathers output up to max bytes.
+type sink struct {
+	b   []byte
+	max int
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	if len(p) > s.max-len(s.b) {
+		return 0, errSinkFull
+	}
+	s.b = append(s.b, p...)
+	return len(p), nil
+}
+
+// compressor is a codec's writer that can be used again. Close ends the stream.
+type compressor interface {
+	io.WriteCloser
+	// reset begins a stream to out; with nil it lets go of the last one.
+	reset(out *sink, magic int8)
+}
+
+// encoder is a compressor borrowed from its pool.
+type encoder struct {
+	compressor
+	pool *sync.Pool
+}
+
+func (e encoder) release() {
+	e.reset(nil, 2)
+	e.pool.Put(e.compressor)
+}
+
+// openEncoder borrows the compressor for c and begins a stream to out.
+func openEncoder(c Compression, magic int8, out *sink) (encoder, error) {
+	if magic < 2 && c.Codec == Zstd || c.Codec == None || !c.Codec.Known() {
+		return encoder{}, kerr.New(kerr.UnsupportedCompressionType, "codec %s cannot be written in magic %d", c.Codec, magic)
+	}
+	pool := encoderPool(c)
+	e := encoder{pool.Get().(compressor), pool}
+	e.reset(out, magic)
+	return e, nil
+}
+
+// Pools of idle compressors, by codec and library level.
+var (
+	snappyEncoders = sync.Pool{New: func() any { return new(snappyEncoder) }}
+	gzipEncoders   = levelPools(gzip.BestCompression+1, newGzipEncoder)
+	lz4Encoders    = levelPools(10, newLZ4Encoder)
+	zstdEncoders   = levelPools(int(zstd.SpeedBestCompression)+1, newZstdEncoder)
+)
+
+// levelPools makes a pool for each level below n.
+func levelPools(n int, newEncoder func(level int) compressor) []sync.Pool {
+	pools := make([]sync.Pool, n)
+	for level := range pools {
+		pools[level].New = func() any { return newEncoder(level) }
+	}
+	return pools
+}
+
+func encoderPool(c Compression) *sync.Pool {
+	switch c.Codec {
+	case Gzip:
+		if c.Level < gzip.BestSpeed { // -1, the default
+			return &gzipEncoders[0]
+		}
+		return &gzipEncoders[min(c.Level, gzip.BestCompression)]
+	case LZ4:
+		if c.Level < 1 || c.Level == 9 {
+			return &lz4Encoders[0]
+		}
+		return &lz4Encoders[min(c.Level, 9)]
+	case Zstd:
+		if c.Level == DefaultLevel {
+			return &zstdEncoders[zstd.SpeedDefault]
+		}
+		return &zstdEncoders[zstd.EncoderLevelFromZstd(c.Level)]
+	default:
+		return &snappyEncoders
+	}
+}
+
+// gzipEncoder and zstdEncoder fit the libraries' writers to compressor.
+type gzipEncoder struct{ *gzip.Writer }
+
+func newGzipEncoder(level int) compressor {
+	if level == 0 {
+		level = gzip.DefaultCompression
+	}
+	z, err := gzip.NewWriterLevel(io.Discard, level)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return gzipEncoder{z}
+}
+
+func (e gzipEncoder) reset(out *sink, _ int8) { e.Reset(writerOf(out)) }
+
+type zstdEncoder struct{ *zstd.Encoder }
+
+// zstdEncoderWindow is enough for any batch worth compressing, and bounds what an idle encoder holds.
+const zstdEncoderWindow = 512 << 10
+
+func newZstdEncoder(level int) compressor {
+	if level == 0 { // the zero of zstd.EncoderLevel is no level
+		level = int(zstd.SpeedDefault)
+	}
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevel(level)), zstd.WithEncoderConcurrency(1),
+		zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(zstdEncoderWindow), zstd.WithEncoderCRC(false),
+		zstd.WithZeroFrames(true))
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return zstdEncoder{z}
+}
+
+func (e zstdEncoder) reset(out *sink, _ int8) { e.Reset(writerOf(out)) }
+
+func newLZ4Encoder(level int) compressor {
+	if level == 0 {
+		return new(lz4Encoder)
+	}
+	return &lz4Encoder{level: lz4.CompressionLevel(1 << (8 + level))}
+}
+
+// writerOf keeps a nil sink from becoming a writer that is not nil.
+func writerOf(out *sink) io.Writer {
+	if out == nil {
+		return io.Discard
+	}
+	return out
+}
