@@ -1,0 +1,189 @@
+package zkmeta
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+)
+
+// maxRequest is the most bytes a request may carry. ZooKeeper's jute.maxbuffer is 1 MB by default and a larger request
+// makes the server drop the connection of everybody without an answer (which would look like a reason to try again).
+const maxRequest = 900 << 10
+
+// A call is one request on its way. go-zookeeper's calls block without a deadline, so each runs in a goroutine of its
+// own, which ends with the answer, with the loss of the connection, or with the session.
+type call[T any] struct {
+	session *Session
+	ended   chan struct{} // closed after value and err are set
+	value   T
+	err     error
+}
+
+// start sends a request and returns at once, unless MaxInFlight requests are unanswered. Requests leave in the order
+// of the calls of start, and ZooKeeper carries out and answers those of a session in that order.
+func start[T any](s *Session, ctx context.Context, request func(*zk.Conn) (T, error)) *call[T] {
+	c := &call[T]{session: s, ended: make(chan struct{})}
+	refuse := func(ctx context.Context) *call[T] {
+		c.err = fmt.Errorf("%w: %w", ErrNotSent, cause(ctx))
+		close(c.ended)
+		return c
+	}
+	if s.ctx.Err() != nil {
+		return refuse(s.ctx)
+	}
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return refuse(ctx)
+	case <-s.ctx.Done():
+		return refuse(s.ctx)
+	}
+	if s.ctx.Err() != nil {
+		<-s.slots
+		return refuse(s.ctx)
+	}
+	up, _ := s.link.state()
+	s.turn.pass(up, c.ended, func() {
+		go func() {
+			value, err := request(s.conn)
+			c.value, c.err = value, outcomeOf(err)
+			<-s.slots
+			close(c.ended)
+		}()
+	})
+	return c
+}
+
+// wait gives the outcome. When ctx or the session ends first it is unknown, and the value must not be read.
+func (c *call[T]) wait(ctx context.Context) error {
+	select {
+	case <-c.ended:
+		return c.err
+	case <-ctx.Done():
+		return unknown(cause(ctx))
+	case <-c.session.ctx.Done():
+		// The answer may have come together with the end.
+		select {
+		case <-c.ended:
+			return c.err
+		default:
+			return unknown(cause(c.session.ctx))
+		}
+	}
+}
+
+// deadline gives ctx the deadline of a call. Nested calls share the first one's, for it is the earlier.
+func (s *Session) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	timeout := s.client.opt.CallTimeout
+	return context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer from ZooKeeper within %v", timeout))
+}
+
+// do makes one attempt at one request.
+func do[T any](s *Session, ctx context.Context, request func(*zk.Conn) (T, error)) (T, error) {
+	c := start(s, ctx, request)
+	if err := c.wait(ctx); err != nil {
+		var zero T
+		return zero, err
+	}
+	return c.value, nil
+}
+
+// read makes attempts at a request that changes nothing, until one is answered.
+func read[T any](s *Session, ctx context.Context, request func(*zk.Conn) (T, error)) (T, error) {
+	for {
+		value, err := do(s, ctx, request)
+		if !isUnknown(err) || !s.awaitLink(ctx) {
+			return value, err
+		}
+	}
+}
+
+// settle makes a write come to a known outcome. applied is asked after each unknown attempt, over a connection that is
+// up, and tells by reading whether the write took place; when it did not, the write is tried again. It may also refuse.
+func (s *Session) settle(ctx context.Context, write func() error, applied func() (bool, error)) error {
+	for {
+		err := write()
+		if !isUnknown(err) || !s.awaitLink(ctx) {
+			return err
+		}
+		done, readErr := applied()
+		switch {
+		case isUnknown(readErr):
+			return err
+		case readErr != nil:
+			return readErr
+		case done:
+			return nil
+		}
+	}
+}
+
+// awaitLink waits, after an answer was lost, until the session has a connection. It tells whether trying again makes
+// sense: false when ctx or the session has ended.
+func (s *Session) awaitLink(ctx context.Context) bool {
+	// The library reports the loss to the call before it reports the state; give it time to turn round.
+	pause := time.NewTimer(20 * time.Millisecond)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-ctx.Done():
+		return false
+	case <-s.ctx.Done():
+		return false
+	}
+	for {
+		up, changed := s.link.state()
+		if up {
+			return ctx.Err() == nil && s.ctx.Err() == nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		case <-s.ctx.Done():
+			return false
+		}
+	}
+}
+
+// A turnstile lets requests into go-zookeeper one after the other, each when the one before has been written to the
+// socket, so that they leave in the order in which they were asked. It waits for that, and for no answer.
+type turnstile struct {
+	mu struct {
+		sync.Mutex
+		timer *time.Timer
+	}
+	sent <-chan struct{} // a token for each request written
+}
+
+// turnstileWait bounds how long order is kept when the socket takes nothing.
+const turnstileWait = 20 * time.Millisecond
+
+func (t *turnstile) init(sent <-chan struct{}) {
+	t.sent = sent
+	t.mu.timer = time.NewTimer(time.Hour)
+	t.mu.timer.Stop()
+}
+
+func (t *turnstile) pass(linkUp bool, ended <-chan struct{}, enter func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	select {
+	case <-t.sent: // of a request whose wait was given up
+	default:
+	}
+	enter()
+	if !linkUp {
+		return
+	}
+	t.mu.timer.Reset(turnstileWait)
+	defer t.mu.timer.Stop()
+	select {
+	case <-t.sent:
+	case <-ended:
+	case <-t.mu.timer.C:
+	}
+}

@@ -1,0 +1,365 @@
+package zkmeta
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+	"go.uber.org/zap"
+)
+
+// reconcileEvery is how often armed watches are compared with what there is, for the event that never came.
+const reconcileEvery = 20 * time.Second
+
+// Watching
+//
+// A watch of ZooKeeper fires once, says nothing while the connection is away, and may be lost when a connection is
+// replaced. Here it is a hint: fn is called when the path may have changed, with the next watch armed already, so that
+// whoever reads after the hint misses nothing. There is one watch at the server for a path and kind, however many
+// Watches there are of it. Events come by the library's callback; the channels it makes are left to themselves.
+//
+//	event, or first watch of the path -> armed=false -> arm (exists or getChildren, with watch) -> armed=true -> fn
+//	new connection of the session     -> the library re-arms by setWatches                      -> fn
+//	every 20 s: exists without watch, compared with what was seen at arming; another: an event was lost -> arm -> fn
+
+type watchKind int
+
+const (
+	nodeWatch  watchKind = iota // created, deleted, data changed
+	childWatch                  // children came or went, the znode was created or deleted
+)
+
+type watchKey struct {
+	path string // chroot included
+	kind watchKind
+}
+
+// A Watch is somebody's wish for hints about one path.
+type Watch struct {
+	session *Session
+	key     watchKey
+	fn      func()
+}
+
+// Stop ends the hints. One that is under way may still come.
+func (w *Watch) Stop() {
+	if w == nil {
+		return
+	}
+	watching := &w.session.watching
+	watching.mu.Lock()
+	defer watching.mu.Unlock()
+	p := watching.mu.paths[w.key]
+	if p == nil {
+		return
+	}
+	p.watches = slices.DeleteFunc(p.watches, func(o *Watch) bool { return o == w })
+	// A watch that is armed cannot be taken back; the entry stays until it fires, so that there is never a second one.
+	if len(p.watches) == 0 && !p.armed {
+		delete(watching.mu.paths, w.key)
+	}
+}
+
+// A watched path. All fields are guarded by watching.mu.
+type watchedPath struct {
+	key     watchKey
+	watches []*Watch
+	armed   bool   // there is a watch at the server, or in the library's setWatches
+	armings uint64 // counts events, so that an arming that was overtaken by one does not count
+	tell    bool   // fn is due
+	seen    seen   // at arming
+}
+
+// seen is what tells one state of a path from another.
+type seen struct {
+	exists          bool
+	czxid, mzxid    int64
+	pzxid, cversion int64 // of a childWatch
+}
+
+func seenFrom(kind watchKind, stat *Stat) seen {
+	if stat == nil {
+		return seen{}
+	}
+	s := seen{exists: true, czxid: stat.Czxid}
+	if kind == childWatch {
+		s.pzxid, s.cversion = stat.Pzxid, int64(stat.Cversion)
+	} else {
+		s.mzxid = stat.Mzxid
+	}
+	return s
+}
+
+// watching is the part of a session that keeps its watches.
+type watching struct {
+	wake chan struct{}
+	mu   struct {
+		sync.Mutex
+		paths map[watchKey]*watchedPath
+		dirty map[watchKey]*watchedPath // to be armed or told
+	}
+}
+
+func (w *watching) init() {
+	w.wake = make(chan struct{}, 1)
+	w.mu.paths = map[watchKey]*watchedPath{}
+	w.mu.dirty = map[watchKey]*watchedPath{}
+}
+
+func (w *watching) wakeUp() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// fired takes an event from the library's reading goroutine, in the order of the server's answers.
+func (w *watching) fired(event zk.EventType, path string) {
+	kinds := []watchKind{nodeWatch}
+	switch event {
+	case zk.EventNodeChildrenChanged:
+		kinds = []watchKind{childWatch}
+	case zk.EventNodeDeleted, zk.EventNodeCreated: // a childWatch of an absent znode waits for it by exists
+		kinds = []watchKind{nodeWatch, childWatch}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, kind := range kinds {
+		if p := w.mu.paths[watchKey{path, kind}]; p != nil {
+			p.armings++
+			p.armed, p.tell = false, true
+			w.mu.dirty[p.key] = p
+		}
+	}
+	w.wakeUp()
+}
+
+// reconnected makes every hint due: what happened while the connection was away may have been missed.
+func (w *watching) reconnected() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, p := range w.mu.paths {
+		p.tell = true
+		w.mu.dirty[key] = p
+	}
+	w.wakeUp()
+}
+
+// WatchData has fn called when the znode is created, deleted or its data changes; also once when the watch is armed
+// first, and after each reconnection. fn only says "look again"; it runs on the session's watch loop and must not
+// block. The watch ends with the session.
+func (s *Session) WatchData(path string, fn func()) *Watch { return s.watch(path, nodeWatch, fn) }
+
+// WatchExists is WatchData: both see creation, deletion and change, whether or not the znode exists now.
+func (s *Session) WatchExists(path string, fn func()) *Watch { return s.watch(path, nodeWatch, fn) }
+
+// WatchChildren has fn called when children come or go, and as WatchData says. The znode may be missing yet.
+func (s *Session) WatchChildren(path string, fn func()) *Watch { return s.watch(path, childWatch, fn) }
+
+func (s *Session) watch(path string, kind watchKind, fn func()) *Watch {
+	w := &Watch{session: s, key: watchKey{s.full(path), kind}, fn: fn}
+	watching := &s.watching
+	watching.mu.Lock()
+	defer watching.mu.Unlock()
+	p := watching.add(w)
+	p.tell = true
+	watching.mu.dirty[p.key] = p
+	watching.wakeUp()
+	return w
+}
+
+func (w *watching) add(watch *Watch) *watchedPath {
+	p := w.mu.paths[watch.key]
+	if p == nil {
+		p = &watchedPath{key: watch.key}
+		w.mu.paths[watch.key] = p
+	}
+	p.watches = append(p.watches, watch)
+	return p
+}
+
+// WatchDataOf arms watches on many paths, pipelined, and returns when all are armed: whoever reads after that misses
+// nothing, so there is no first hint. fn gets the path.
+func (s *Session) WatchDataOf(ctx context.Context, paths []string, fn func(path string)) ([]*Watch, error) {
+	watching := &s.watching
+	watches := make([]*Watch, len(paths))
+	var unarmed []*watchedPath
+	watching.mu.Lock()
+	for i, path := range paths {
+		watches[i] = &Watch{session: s, key: watchKey{s.full(path), nodeWatch}, fn: func() { fn(path) }}
+		if p := watching.add(watches[i]); !p.armed {
+			unarmed = append(unarmed, p)
+		}
+	}
+	watching.mu.Unlock()
+	if err := s.arm(ctx, unarmed); err != nil {
+		for _, w := range watches {
+			w.Stop()
+		}
+		return nil, err
+	}
+	return watches, nil
+}
+
+// keepWatches is the watch loop: it arms what is not armed and tells what is due.
+func (s *Session) keepWatches() {
+	w := &s.watching
+	reconcile := time.NewTimer(reconcileEvery/2 + rand.N(reconcileEvery/2))
+	defer reconcile.Stop()
+	retry := time.NewTimer(time.Hour)
+	retry.Stop()
+	defer retry.Stop()
+	for {
+		select {
+		case <-w.wake:
+		case <-retry.C:
+		case <-reconcile.C:
+			s.reconcileWatches()
+			reconcile.Reset(reconcileEvery/2 + rand.N(reconcileEvery/2))
+		case <-s.ctx.Done():
+			return
+		}
+		w.mu.Lock()
+		dirty := w.mu.dirty
+		w.mu.dirty = map[watchKey]*watchedPath{}
+		var unarmed []*watchedPath
+		for key, p := range dirty {
+			switch {
+			case len(p.watches) == 0 && !p.armed:
+				delete(w.mu.paths, key)
+				delete(dirty, key)
+			case !p.armed:
+				unarmed = append(unarmed, p)
+			}
+		}
+		w.mu.Unlock()
+		if err := s.arm(s.ctx, unarmed); err != nil && s.ctx.Err() == nil {
+			s.client.log.Debug("watches are armed again soon", zap.Error(err))
+		}
+		var due []func()
+		failed := false
+		w.mu.Lock()
+		for key, p := range dirty {
+			if !p.armed {
+				failed = true
+				w.mu.dirty[key] = p
+				continue
+			}
+			if p.tell {
+				p.tell = false
+				for _, watch := range p.watches {
+					due = append(due, watch.fn)
+				}
+			}
+		}
+		w.mu.Unlock()
+		if failed {
+			retry.Reset(100 * time.Millisecond)
+		}
+		for _, fn := range due {
+			fn()
+		}
+	}
+}
+
+// arm sets the server's watch on paths that have none, and gives the first failure.
+func (s *Session) arm(ctx context.Context, paths []*watchedPath) (failure error) {
+	ctx, cancel := s.deadline(ctx)
+	defer cancel()
+	type arming struct {
+		path    *watchedPath
+		armings uint64
+		call    *call[answered]
+	}
+	const window = 1024
+	for len(paths) > 0 {
+		n := min(window, len(paths))
+		armed := make([]arming, n)
+		for i, p := range paths[:n] {
+			s.watching.mu.Lock()
+			armed[i] = arming{path: p, armings: p.armings}
+			s.watching.mu.Unlock()
+			armed[i].call = start(s, ctx, armRequest(p.key))
+		}
+		for _, a := range armed {
+			err := a.call.wait(ctx)
+			if err != nil && !errors.Is(err, ErrNoNode) {
+				if failure == nil {
+					failure = err
+				}
+				continue
+			}
+			s.watching.mu.Lock()
+			// An event that came in between has used the watch up already.
+			if a.path.armings == a.armings {
+				a.path.armed, a.path.seen = true, seenFrom(a.path.key.kind, a.call.value.stat)
+			}
+			s.watching.mu.Unlock()
+		}
+		paths = paths[n:]
+	}
+	return failure
+}
+
+// armRequest sets a watch. Its value's stat is nil when the znode does not exist.
+func armRequest(key watchKey) func(*zk.Conn) (answered, error) {
+	exists := func(conn *zk.Conn) (answered, error) {
+		found, stat, _, err := conn.ExistsW(key.path)
+		if err != nil || !found {
+			return answered{}, err
+		}
+		return answered{stat: stat}, nil
+	}
+	if key.kind == nodeWatch {
+		return exists
+	}
+	return func(conn *zk.Conn) (answered, error) {
+		for {
+			_, stat, _, err := conn.ChildrenW(key.path)
+			if err != zk.ErrNoNode {
+				return answered{stat: stat}, err
+			}
+			a, err := exists(conn)
+			if err != nil || a.stat == nil {
+				return a, err
+			}
+		}
+	}
+}
+
+// reconcileWatches looks for changes that no event told.
+func (s *Session) reconcileWatches() {
+	w := &s.watching
+	type compared struct {
+		path *watchedPath
+		seen seen
+	}
+	var all []compared
+	var paths []string
+	w.mu.Lock()
+	for key, p := range w.mu.paths {
+		if p.armed && len(p.watches) > 0 {
+			all = append(all, compared{p, p.seen})
+			paths = append(paths, key.path)
+		}
+	}
+	w.mu.Unlock()
+	s.eachAnswer(s.ctx, paths, existsRequest, func(i int, a answered, err error) {
+		if err != nil && !errors.Is(err, ErrNoNode) {
+			return
+		}
+		p := all[i].path
+		now := seenFrom(p.key.kind, a.stat)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if p.armed && p.seen == all[i].seen && now != p.seen {
+			s.client.log.Debug("a change came without an event", zap.String("path", p.key.path))
+			p.armed, p.tell = false, true
+			w.mu.dirty[p.key] = p
+		}
+	})
+}
