@@ -103,7 +103,7 @@ func parseServers(list string) ([]string, error) {
 		}
 		if _, port, err := net.SplitHostPort(server); err != nil || port == "" {
 			return nil, &javaError{
-				class:   "org.apache.kafka.common.config.ConfigException",
+				class:   configException,
 				message: "Invalid url in bootstrap.servers: " + server,
 			}
 		}
@@ -111,7 +111,7 @@ func parseServers(list string) ([]string, error) {
 	}
 	if len(servers) == 0 {
 		return nil, &javaError{
-			class:   "org.apache.kafka.common.config.ConfigException",
+			class:   configException,
 			message: "No resolvable bootstrap urls given in bootstrap.servers",
 		}
 	}
@@ -134,7 +134,7 @@ func loadProperties(file string) (*properties.Properties, error) {
 // notHonoured refuses a client property by name, so that nobody believes it works.
 func notHonoured(key, value string) error {
 	return &javaError{
-		class:   "org.apache.kafka.common.config.ConfigException",
+		class:   configException,
 		message: fmt.Sprintf("Invalid value %s for configuration %s: this tool does not honour it yet", value, key),
 	}
 }

@@ -32,6 +32,7 @@ func init() {
 		{"kafka-server-stop", "stop the brokers of this machine", serverStop},
 		{"zookeeper-server-start", "start a one-node ZooKeeper for development", zookeeperServerStart},
 		{"zookeeper-server-stop", "stop the ZooKeepers of this machine that this program started", zookeeperServerStop},
+		{"kafka-console-producer", "send the lines of the input to a topic", runConsoleProducer},
 		{"kafka-topics", "list, describe, make, change and delete topics", runTopics},
 		{"kafka-run-class", "run a tool by the name of its Java class", runClass},
 	}

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/producer"
 )
 
 // Errors under the names the Java tools print them by: scripts and people look for the exception class and its message.
@@ -17,6 +20,7 @@ import (
 type javaError struct {
 	class   string
 	message string
+	bare    bool // has no message: printed as the class alone
 	cause   error
 }
 
@@ -85,11 +89,29 @@ func brokerError(code int16, message *string) error {
 // isKafkaError reports whether err comes from this row of Kafka's error table.
 func isKafkaError(err error, want *kerr.Error) bool { return errors.Is(err, want) }
 
+// asJava gives err a Java class: its own, that of the Kafka error in it, or RuntimeException.
+func asJava(err error) *javaError {
+	var j *javaError
+	var row *kerr.Error
+	var badProperty *producer.ConfigError
+	switch {
+	case errors.As(err, &j):
+		return j
+	case errors.As(err, &badProperty):
+		return &javaError{class: configException, message: badProperty.Error()}
+	case errors.As(err, &row):
+		return &javaError{class: errorClass(row), message: kerr.MessageOf(err)}
+	}
+	return &javaError{class: "java.lang.RuntimeException", message: err.Error()}
+}
+
+const configException = "org.apache.kafka.common.config.ConfigException"
+
 // throwable is err as Java's Throwable.toString gives it: class, colon, message.
 func throwable(err error) string {
-	var j *javaError
-	if !errors.As(err, &j) {
-		return "java.lang.RuntimeException: " + err.Error()
+	j := asJava(err)
+	if j.message == "" && j.bare {
+		return j.class
 	}
 	return j.class + ": " + j.message
 }
@@ -97,22 +119,27 @@ func throwable(err error) string {
 // stackTrace is what printStackTrace writes, without the stack: err and its causes, a line each.
 func stackTrace(err error) string {
 	text := throwable(err) + "\n"
-	for {
-		var j *javaError
-		if !errors.As(err, &j) || j.cause == nil {
-			return text
-		}
+	for j := asJava(err); j.cause != nil; {
 		if _, ok := j.cause.(*kerr.Error); ok { // the table row behind a broker's error, not a cause
-			return text
+			break
 		}
-		err = j.cause
-		text += "Caused by: " + throwable(err) + "\n"
+		j = asJava(j.cause)
+		text += "Caused by: " + throwable(j) + "\n"
 	}
+	return text
 }
 
 // logLine writes a line in the pattern of the tools' log4j.properties.
 func logLine(w io.Writer, level, logger, message string) {
 	fmt.Fprintf(w, "[%s] %s %s (%s)\n", log4jTime(time.Now()), level, message, logger)
+}
+
+// signalStatus is the exit status of a tool that a signal ended: 128 and the signal's number.
+func signalStatus(ctx context.Context) int {
+	if cause := context.Cause(ctx); cause != nil && strings.HasPrefix(cause.Error(), syscall.SIGTERM.String()) {
+		return 128 + int(syscall.SIGTERM)
+	}
+	return 128 + int(syscall.SIGINT)
 }
 
 // uncaught ends a tool as a Java main that throws: status 1.
@@ -121,7 +148,7 @@ func uncaught(stderr io.Writer, err error) int {
 	return 1
 }
 
-// usage ends a tool with the message and option table of a usageError, any other error as uncaught; 0 for nil.
+// exitStatus ends a tool with the message and option table of a usageError, any other error as uncaught; 0 for nil.
 func exitStatus(stderr io.Writer, err error) int {
 	if err == nil {
 		return 0

@@ -294,7 +294,7 @@ func checkTopicConfigs(configs map[string]string) error {
 	if err == nil {
 		return nil
 	}
-	class := "org.apache.kafka.common.config.ConfigException"
+	class := configException
 	if strings.HasPrefix(kerr.MessageOf(err), "Unknown topic config") {
 		class = kafkaErrors + "InvalidConfigurationException"
 	}

@@ -1,0 +1,268 @@
+package producer
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+	"go.uber.org/zap"
+)
+
+// Config is a producer's configuration. Make it with NewConfig.
+type Config struct {
+	Servers        []string      // bootstrap.servers
+	ClientID       string        // client.id
+	MaxRequestSize int           // max.request.size: bytes a record may take when serialized
+	MaxBlock       time.Duration // max.block.ms: how long Send may wait for metadata or memory
+	BufferMemory   int64         // buffer.memory: bytes of records not yet acknowledged
+	Logger         *zap.Logger   // what Java's client would log; nil for silence
+	Interceptors   []Interceptor
+
+	sarama *sarama.Config
+}
+
+// ConfigError says which property is wrong, in the words of Java's ConfigException.
+type ConfigError struct{ Name, Value, Reason string }
+
+func (e *ConfigError) Error() string {
+	text := fmt.Sprintf("Invalid value %s for configuration %s", e.Value, e.Name)
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return text
+}
+
+// property is a Java producer property we honour. Its set function gets the value or the default.
+type property struct {
+	fallback string
+	set      func(c *Config, value string) string // returns what is wrong with the value, "" if nothing
+}
+
+// properties are those of Kafka 3.9's producer that this one honours. A key that is not here is refused by name: what
+// sarama cannot do must not look as if it were done.
+var properties = map[string]property{
+	"bootstrap.servers": {"", func(c *Config, v string) string { c.Servers = splitList(v); return "" }},
+	"client.id":         {"", func(c *Config, v string) string { c.ClientID = v; return "" }},
+	"acks": {"all", func(c *Config, v string) string {
+		switch v {
+		case "all", "-1":
+			c.sarama.Producer.RequiredAcks = sarama.WaitForAll
+		case "0":
+			c.sarama.Producer.RequiredAcks = sarama.NoResponse
+		case "1":
+			c.sarama.Producer.RequiredAcks = sarama.WaitForLocal
+		default:
+			return "String must be one of: all, -1, 0, 1"
+		}
+		return ""
+	}},
+	"compression.type": {"none", func(c *Config, v string) string {
+		if err := c.sarama.Producer.Compression.UnmarshalText([]byte(v)); err != nil {
+			return "String must be one of: none, gzip, snappy, lz4, zstd"
+		}
+		return ""
+	}},
+	"batch.size":                            {"16384", intTo(0, func(c *Config, n int) { c.sarama.Producer.Flush.Bytes = n })},
+	"linger.ms":                             {"0", millisTo(func(c *Config, d time.Duration) { c.sarama.Producer.Flush.Frequency = d })},
+	"buffer.memory":                         {"33554432", intTo(0, func(c *Config, n int) { c.BufferMemory = int64(n) })},
+	"max.request.size":                      {"1048576", intTo(0, func(c *Config, n int) { c.MaxRequestSize = n })},
+	"max.block.ms":                          {"60000", millisTo(func(c *Config, d time.Duration) { c.MaxBlock = d })},
+	"request.timeout.ms":                    {"30000", millisTo(func(c *Config, d time.Duration) { c.sarama.Producer.Timeout = d })},
+	"retries":                               {"2147483647", intTo(0, func(c *Config, n int) { c.sarama.Producer.Retry.Max = n })},
+	"retry.backoff.ms":                      {"100", millisTo(func(c *Config, d time.Duration) { c.sarama.Producer.Retry.Backoff = d })},
+	"metadata.max.age.ms":                   {"300000", millisTo(func(c *Config, d time.Duration) { c.sarama.Metadata.RefreshFrequency = d })},
+	"max.in.flight.requests.per.connection": {"5", intTo(1, func(c *Config, n int) { c.sarama.Net.MaxOpenRequests = n })},
+	"send.buffer.bytes":                     {"131072", intTo(-1, func(c *Config, n int) { dialerOf(c).sendBuffer = n })},
+	"receive.buffer.bytes":                  {"32768", intTo(-1, func(c *Config, n int) { dialerOf(c).receiveBuffer = n })},
+	"enable.idempotence": {"true", func(c *Config, v string) string {
+		on, err := strconv.ParseBool(v)
+		if err != nil {
+			return "Expected value to be either true or false"
+		}
+		c.sarama.Producer.Idempotent = on
+		return ""
+	}},
+	"transactional.id": {"", func(c *Config, v string) string { c.sarama.Producer.Transaction.ID = v; return "" }},
+	"transaction.timeout.ms": {"60000", millisTo(func(c *Config, d time.Duration) {
+		c.sarama.Producer.Transaction.Timeout = d
+	})},
+	"partitioner.class": {"", func(c *Config, v string) string {
+		short := v[strings.LastIndexByte(v, '.')+1:]
+		switch short {
+		case "", "DefaultPartitioner":
+			c.sarama.Producer.Partitioner = func(string) sarama.Partitioner { return newDefaultPartitioner(c.batchSize(), c.linger()) }
+		case "UniformStickyPartitioner":
+			c.sarama.Producer.Partitioner = func(string) sarama.Partitioner { return newStickyPartitioner(c.batchSize(), c.linger()) }
+		case "RoundRobinPartitioner":
+			c.sarama.Producer.Partitioner = sarama.NewRoundRobinPartitioner
+		default:
+			return "Class " + v + " could not be found."
+		}
+		return ""
+	}},
+	"security.protocol": {"PLAINTEXT", only("PLAINTEXT")},
+	"key.serializer":    {"", serializer},
+	"value.serializer":  {"", serializer},
+}
+
+// NewConfig reads Java's producer properties. The defaults are those of Kafka 3.9.
+func NewConfig(props map[string]string) (*Config, error) {
+	c := &Config{sarama: sarama.NewConfig()}
+	s := c.sarama
+	s.Version = sarama.MaxVersion // the ApiVersions answer of each broker lowers it
+	s.Metadata.Full = false
+	s.Metadata.AllowAutoTopicCreation = true
+	s.Producer.Return.Successes = true
+	s.Net.Proxy.Enable, s.Net.Proxy.Dialer = true, &dialer{}
+	for _, name := range slices.Sorted(maps.Keys(props)) {
+		if _, ok := properties[name]; !ok {
+			return nil, &ConfigError{name, props[name], "this producer does not honour it"}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		p := properties[name]
+		value, given := props[name]
+		if !given {
+			value = p.fallback
+		}
+		if reason := p.set(c, strings.TrimSpace(value)); reason != "" {
+			return nil, &ConfigError{name, value, reason}
+		}
+	}
+	if len(c.Servers) == 0 {
+		return nil, &ConfigError{Name: "bootstrap.servers", Value: "[]", Reason: "No resolvable bootstrap urls given in bootstrap.servers"}
+	}
+	s.ClientID = c.ClientID
+	if s.ClientID == "" {
+		s.ClientID = "producer-1"
+	}
+	if s.Producer.Flush.Frequency == 0 {
+		s.Producer.Flush.Bytes = 0 // sarama sends at once when neither is set, Java when linger.ms is 0
+	}
+	s.Producer.MaxMessageBytes = max(c.MaxRequestSize, 1)
+	s.Net.ReadTimeout = s.Producer.Timeout + 5*time.Second // let the broker be the first to give up
+	return c, c.settleIdempotence(props)
+}
+
+// settleIdempotence applies Java's rule: idempotence is on by default, gives way to settings it cannot live with, and
+// refuses them when it was asked for by name.
+func (c *Config) settleIdempotence(props map[string]string) error {
+	s := c.sarama
+	conflict := ""
+	switch {
+	case !s.Producer.Idempotent && s.Producer.Transaction.ID == "":
+		return nil
+	case s.Producer.RequiredAcks != sarama.WaitForAll:
+		conflict = "Must set acks to all in order to use the idempotent producer. Otherwise we cannot guarantee idempotence."
+	case s.Producer.Retry.Max == 0:
+		conflict = "Must set retries to non-zero when using the idempotent producer."
+	case s.Net.MaxOpenRequests > 5:
+		conflict = "Must set max.in.flight.requests.per.connection to at most 5 to use the idempotent producer."
+	}
+	_, asked := props["enable.idempotence"]
+	switch {
+	case conflict != "" && (asked || s.Producer.Transaction.ID != ""):
+		return &ConfigError{Name: "enable.idempotence", Value: "true", Reason: conflict}
+	case conflict != "":
+		s.Producer.Idempotent = false
+	default:
+		s.Producer.Idempotent = true
+		s.Net.MaxOpenRequests = 1 // sarama keeps the order of sequence numbers only so
+	}
+	return nil
+}
+
+func (c *Config) batchSize() int        { return max(c.sarama.Producer.Flush.Bytes, 1) }
+func (c *Config) linger() time.Duration { return c.sarama.Producer.Flush.Frequency }
+
+func splitList(text string) []string {
+	var words []string
+	for word := range strings.SplitSeq(text, ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			words = append(words, word)
+		}
+	}
+	return words
+}
+
+func intTo(least int, set func(*Config, int)) func(*Config, string) string {
+	return func(c *Config, v string) string {
+		n, err := strconv.ParseInt(v, 10, 64)
+		switch {
+		case err != nil || n > math.MaxInt32:
+			return "Not a number of type INT"
+		case n < int64(least):
+			return fmt.Sprintf("Value must be at least %d", least)
+		}
+		set(c, int(n))
+		return ""
+	}
+}
+
+func millisTo(set func(*Config, time.Duration)) func(*Config, string) string {
+	return func(c *Config, v string) string {
+		n, err := strconv.ParseInt(v, 10, 64)
+		switch {
+		case err != nil:
+			return "Not a number of type LONG"
+		case n < 0:
+			return "Value must be at least 0"
+		}
+		set(c, time.Duration(min(n, math.MaxInt64/int64(time.Millisecond)))*time.Millisecond)
+		return ""
+	}
+}
+
+func only(value string) func(*Config, string) string {
+	return func(_ *Config, v string) string {
+		if v != value {
+			return "this producer does not honour it yet"
+		}
+		return ""
+	}
+}
+
+// serializer accepts the classes that leave bytes as they are, because records carry bytes here.
+func serializer(_ *Config, class string) string {
+	switch class {
+	case "", "org.apache.kafka.common.serialization.ByteArraySerializer",
+		"org.apache.kafka.common.serialization.StringSerializer":
+		return ""
+	}
+	return "Class " + class + " could not be found."
+}
+
+// dialer opens the connections, with the socket buffers asked for.
+type dialer struct {
+	net.Dialer
+	sendBuffer, receiveBuffer int // bytes; -1 leaves them to the system
+	failed                    func(addr string)
+}
+
+func dialerOf(c *Config) *dialer { return c.sarama.Net.Proxy.Dialer.(*dialer) }
+
+// Dial implements golang.org/x/net/proxy.Dialer.
+func (d *dialer) Dial(network, addr string) (net.Conn, error) {
+	conn, err := d.Dialer.Dial(network, addr)
+	if err != nil {
+		if d.failed != nil {
+			d.failed(addr)
+		}
+		return nil, err
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		if d.sendBuffer > 0 {
+			_ = tcp.SetWriteBuffer(d.sendBuffer) // a wish, as in Java
+		}
+		if d.receiveBuffer > 0 {
+			_ = tcp.SetReadBuffer(d.receiveBuffer)
+		}
+	}
+	return conn, nil
+}

@@ -1,0 +1,367 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/zurau/zurau/broker/kerr"
+	"go.uber.org/zap"
+)
+
+// AnyPartition lets the partitioner choose. As the zero value is a partition, say it when you make a Record by hand;
+// NewRecord does.
+const AnyPartition int32 = -1
+
+// Record is what is sent. Key and Value may be nil, which is not the same as empty.
+type Record struct {
+	Topic     string
+	Partition int32 // or AnyPartition
+	Key       []byte
+	Value     []byte
+	Headers   []Header
+	Timestamp time.Time // zero: when it is sent
+}
+
+// Header is one header of a record.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// NewRecord makes a record for whatever partition its key belongs to.
+func NewRecord(topic string, key, value []byte) Record {
+	return Record{Topic: topic, Partition: AnyPartition, Key: key, Value: value}
+}
+
+// Position is where a record came to lie. With acks=0 the offset is -1.
+type Position struct {
+	Partition int32
+	Offset    int64
+	Timestamp time.Time
+}
+
+// Producer sends records. Safe for use by many goroutines; records of one goroutine to one partition keep their order.
+type Producer struct {
+	config *Config
+	client sarama.Client
+	async  sarama.AsyncProducer
+	done   chan struct{} // closed when the last acknowledgement was handed on
+
+	mu struct {
+		sync.Mutex
+		known       map[string]bool // topics whose metadata arrived
+		correlation int             // of the next metadata request, for the log
+		buffered    int64           // bytes not yet acknowledged
+		freed       chan struct{}   // closed and replaced when buffered goes down
+		closed      bool
+	}
+}
+
+// sending travels with a record through sarama.
+type sending struct {
+	record    Record
+	partition int32
+	size      int64
+	done      func(Position, error)
+}
+
+// New makes a producer. No broker is asked before the first record.
+func New(c *Config) (*Producer, error) {
+	p := &Producer{config: c, done: make(chan struct{})}
+	p.mu.known = make(map[string]bool)
+	p.mu.freed = make(chan struct{})
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	dialerOf(c).failed = p.unreachable
+	client, err := sarama.NewClient(c.Servers, c.sarama)
+	if err != nil {
+		return nil, fmt.Errorf("producer: %w", err)
+	}
+	p.client = client
+	p.async, err = sarama.NewAsyncProducerFromClient(client)
+	if err != nil {
+		_ = client.Close()
+		return nil, fmt.Errorf("producer: %w", err)
+	}
+	go p.acknowledge()
+	return p, nil
+}
+
+// Send hands r over and returns; done is called once with what became of it, on the producer's goroutine unless r is
+// refused before it is sent. It waits, up to max.block.ms, for the topic's metadata and for room in the buffer.
+func (p *Producer) Send(ctx context.Context, r Record, done func(Position, error)) {
+	for _, i := range p.config.Interceptors {
+		i.OnSend(&r)
+	}
+	s := &sending{record: r, partition: r.Partition, size: int64(serializedSize(&r)), done: done}
+	ctx, cancel := context.WithTimeout(ctx, p.config.MaxBlock)
+	defer cancel()
+	if err := p.admit(ctx, s); err != nil {
+		p.finish(s, Position{Partition: AnyPartition, Offset: -1}, err)
+		return
+	}
+	m := &sarama.ProducerMessage{Topic: r.Topic, Timestamp: r.Timestamp, Metadata: s}
+	if r.Key != nil {
+		m.Key = sarama.ByteEncoder(r.Key)
+	}
+	if r.Value != nil {
+		m.Value = sarama.ByteEncoder(r.Value)
+	}
+	for _, h := range r.Headers {
+		m.Headers = append(m.Headers, sarama.RecordHeader{Key: []byte(h.Key), Value: h.Value})
+	}
+	p.async.Input() <- m
+}
+
+// SendSync sends r and waits for its acknowledgement.
+func (p *Producer) SendSync(ctx context.Context, r Record) (Position, error) {
+	type result struct {
+		at  Position
+		err error
+	}
+	c := make(chan result, 1)
+	p.Send(ctx, r, func(at Position, err error) { c <- result{at, err} })
+	select {
+	case got := <-c:
+		return got.at, got.err
+	case <-ctx.Done():
+		return Position{}, context.Cause(ctx)
+	}
+}
+
+// Close sends what is buffered, waits for its acknowledgements and ends the producer.
+func (p *Producer) Close() error {
+	p.mu.Lock()
+	closed := p.mu.closed
+	p.mu.closed = true
+	p.mu.Unlock()
+	if closed {
+		return nil
+	}
+	p.async.AsyncClose()
+	<-p.done
+	return p.client.Close()
+}
+
+// BeginTransaction, CommitTransaction and AbortTransaction need transactional.id.
+func (p *Producer) BeginTransaction() error { return p.async.BeginTxn() }
+
+// CommitTransaction makes the transaction's records visible to read_committed.
+func (p *Producer) CommitTransaction() error { return p.async.CommitTxn() }
+
+// AbortTransaction hides them for ever.
+func (p *Producer) AbortTransaction() error { return p.async.AbortTxn() }
+
+// admit checks the size of a record, waits for its topic and takes its bytes from the buffer.
+func (p *Producer) admit(ctx context.Context, s *sending) error {
+	if err := p.awaitTopic(ctx, s.record.Topic); err != nil {
+		return err
+	}
+	if s.size > int64(p.config.MaxRequestSize) {
+		return kerr.New(kerr.MessageTooLarge, "The message is %d bytes when serialized which is larger than %d, which is "+
+			"the value of the max.request.size configuration.", s.size, p.config.MaxRequestSize)
+	}
+	for {
+		p.mu.Lock()
+		if p.mu.closed {
+			p.mu.Unlock()
+			return errors.New("Cannot perform operation after producer has been closed")
+		}
+		if p.mu.buffered == 0 || p.mu.buffered+s.size <= p.config.BufferMemory {
+			p.mu.buffered += s.size
+			p.mu.Unlock()
+			return nil
+		}
+		freed := p.mu.freed
+		p.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return kerr.New(kerr.RequestTimedOut, "Failed to allocate %d bytes within the configured max blocking time %d ms.",
+				s.size, p.config.MaxBlock.Milliseconds())
+		}
+	}
+}
+
+// serializedSize is an upper bound of the bytes a record takes on the wire, batch header included
+// (Kafka: AbstractRecords.estimateSizeInBytesUpperBound).
+func serializedSize(r *Record) int {
+	const batchHeader, recordOverhead = 61, 21
+	size := batchHeader + recordOverhead + varBytes(r.Key) + varBytes(r.Value) + varintSize(len(r.Headers))
+	for _, h := range r.Headers {
+		size += varBytes([]byte(h.Key)) + varBytes(h.Value)
+	}
+	return size
+}
+
+func varBytes(b []byte) int {
+	if b == nil {
+		return varintSize(-1)
+	}
+	return varintSize(len(b)) + len(b)
+}
+
+// varintSize is how many bytes n takes as a zigzag varint.
+func varintSize(n int) int {
+	size := 1
+	for u := uint64(n<<1 ^ n>>63); u >= 0x80; u >>= 7 {
+		size++
+	}
+	return size
+}
+
+// acknowledge hands on what became of each record until sarama has none left.
+func (p *Producer) acknowledge() {
+	defer close(p.done)
+	successes, failures := p.async.Successes(), p.async.Errors()
+	for successes != nil || failures != nil {
+		select {
+		case m, ok := <-successes:
+			if !ok {
+				successes = nil
+				continue
+			}
+			p.release(m, nil)
+		case e, ok := <-failures:
+			if !ok {
+				failures = nil
+				continue
+			}
+			p.release(e.Msg, e.Err)
+		}
+	}
+}
+
+func (p *Producer) release(m *sarama.ProducerMessage, err error) {
+	s := m.Metadata.(*sending)
+	p.mu.Lock()
+	p.mu.buffered -= s.size
+	close(p.mu.freed)
+	p.mu.freed = make(chan struct{})
+	p.mu.Unlock()
+	at := Position{Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp}
+	if p.config.sarama.Producer.RequiredAcks == sarama.NoResponse {
+		at.Offset = -1
+	}
+	p.finish(s, at, kafkaError(err))
+}
+
+func (p *Producer) finish(s *sending, at Position, err error) {
+	for _, i := range p.config.Interceptors {
+		i.OnAcknowledgement(s.record, at, err)
+	}
+	if s.done != nil {
+		s.done(at, err)
+	}
+}
+
+// kafkaError gives a broker's refusal as an error of kerr, in the words of Kafka's client.
+func kafkaError(err error) error {
+	var code sarama.KError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &code) && code == sarama.ErrInvalidRecord:
+		return kerr.New(kerr.InvalidRecord, "One or more records have been rejected")
+	case errors.As(err, &code):
+		return fmt.Errorf("%w", kerr.ForCode(int16(code)))
+	}
+	return err
+}
+
+// awaitTopic waits until the metadata of topic is known, and says meanwhile what keeps it away.
+func (p *Producer) awaitTopic(ctx context.Context, topic string) error {
+	p.mu.Lock()
+	known := p.mu.known[topic]
+	p.mu.Unlock()
+	for backoff := p.config.sarama.Producer.Retry.Backoff; !known; {
+		err := p.askTopic(topic)
+		if kerr.CodeOf(err) == kerr.InvalidTopicException.Code {
+			return err
+		}
+		if known = err == nil; known {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return kerr.New(kerr.RequestTimedOut, "Topic %s not present in metadata after %d ms.", topic,
+				p.config.MaxBlock.Milliseconds())
+		case <-time.After(backoff):
+		}
+	}
+	p.mu.Lock()
+	p.mu.known[topic] = true
+	p.mu.Unlock()
+	return nil
+}
+
+// askTopic asks a broker for topic once. Asking creates it where the broker allows.
+func (p *Producer) askTopic(topic string) error {
+	broker := p.client.LeastLoadedBroker()
+	if broker == nil {
+		return sarama.ErrOutOfBrokers
+	}
+	if err := broker.Open(p.config.sarama); err != nil && !errors.Is(err, sarama.ErrAlreadyConnected) {
+		return err
+	}
+	p.mu.Lock()
+	p.mu.correlation++
+	id := p.mu.correlation
+	p.mu.Unlock()
+	req := sarama.NewMetadataRequest(p.config.sarama.Version, []string{topic})
+	req.AllowAutoTopicCreation = true
+	resp, err := broker.GetMetadata(req)
+	if err != nil {
+		_ = broker.Close()
+		return err
+	}
+	for _, t := range resp.Topics {
+		if t.Err == sarama.ErrNoError {
+			continue
+		}
+		e := kerr.ForCode(int16(t.Err))
+		p.warn("Error while fetching metadata with correlation id %d : {%s=%s}", id, topic, e.Name)
+		if e == kerr.InvalidTopicException {
+			p.log().Named("org.apache.kafka.clients.Metadata").Error(
+				p.prefix() + fmt.Sprintf("Metadata response reported invalid topics [%s]", topic))
+			return kerr.New(e, "Invalid topics: [%s]", topic)
+		}
+		return e
+	}
+	return p.client.RefreshMetadata(topic)
+}
+
+func (p *Producer) log() *zap.Logger { return p.config.Logger }
+
+func (p *Producer) prefix() string { return "[Producer clientId=" + p.config.sarama.ClientID + "] " }
+
+func (p *Producer) warn(format string, args ...any) {
+	p.log().Named("org.apache.kafka.clients.NetworkClient").Warn(p.prefix() + fmt.Sprintf(format, args...))
+}
+
+// unreachable says which server does not answer, as Java's NetworkClient does.
+func (p *Producer) unreachable(addr string) {
+	host, at := "", addr
+	if !strings.ContainsAny(addr[:1], "0123456789[") {
+		host = addr[:strings.LastIndexByte(addr, ':')]
+	}
+	id := int32(-1)
+	if !slices.Contains(p.config.Servers, addr) {
+		for _, b := range p.client.Brokers() {
+			if b.Addr() == addr {
+				id = b.ID()
+			}
+		}
+	}
+	p.warn("Connection to node %d (%s/%s) could not be established. Broker may not be available.", id, host, at)
+	if id < 0 {
+		p.warn("Bootstrap broker %s (id: -1 rack: null) disconnected", addr)
+	}
+}
