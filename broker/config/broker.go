@@ -102,6 +102,9 @@ type Broker struct {
 	HighWatermarkCheckpoint      time.Duration `config:"replica.high.watermark.checkpoint.interval.ms"`
 	ReplicaSelectorClass         string        `config:"replica.selector.class"`
 
+	LeaderThrottledRate   int64 `config:"leader.replication.throttled.rate"` // bytes a second
+	FollowerThrottledRate int64 `config:"follower.replication.throttled.rate"`
+
 	// Groups, offsets, transactions.
 	GroupMinSessionTimeout           time.Duration `config:"group.min.session.timeout.ms"`
 	GroupMaxSessionTimeout           time.Duration `config:"group.max.session.timeout.ms"`

@@ -278,4 +278,9 @@ var ownKeys = []Key{
 	{"quota.producer.default", Long, maxLong, atLeast(1), ReadOnly | Legacy},
 	{"quota.consumer.default", Long, maxLong, atLeast(1), ReadOnly | Legacy},
 	{"zookeeper.sync.time.ms", Int, "2000", nil, ReadOnly | Legacy},
+
+	// Throttles that are set while a broker runs, in bytes a second.
+	{"leader.replication.throttled.rate", Long, maxLong, atLeast(0), ClusterWide | DynamicOnly},
+	{"follower.replication.throttled.rate", Long, maxLong, atLeast(0), ClusterWide | DynamicOnly},
+	{"replica.alter.log.dirs.io.max.bytes.per.second", Long, maxLong, atLeast(0), ClusterWide | DynamicOnly},
 }

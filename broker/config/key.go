@@ -38,6 +38,7 @@ const (
 	Internal                     // left out of DescribeConfigs unless it is set
 	Legacy                       // a key of 1.1 that 3.9 no longer has
 	Foreign                      // without effect in ZooKeeper mode
+	DynamicOnly                  // no key of server.properties
 )
 
 // Key is one row of the tables.

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -47,25 +46,28 @@ func bounds(text string, complaint func(float64) string) *validator {
 }
 
 func atLeast(least float64) *validator {
-	return bounds(fmt.Sprintf("[%v,...]", least), func(f float64) string {
+	return bounds("["+plain(least)+",...]", func(f float64) string {
 		if f < least {
-			return fmt.Sprintf("Value must be at least %.0f", least)
+			return "Value must be at least " + plain(least)
 		}
 		return ""
 	})
 }
 
 func between(least, most float64) *validator {
-	return bounds(fmt.Sprintf("[%v,...,%v]", least, most), func(f float64) string {
+	return bounds("["+plain(least)+",...,"+plain(most)+"]", func(f float64) string {
 		switch {
 		case f < least:
-			return fmt.Sprintf("Value must be at least %.0f", least)
+			return "Value must be at least " + plain(least)
 		case f > most:
-			return fmt.Sprintf("Value must be no more than %v", most)
+			return "Value must be no more than " + plain(most)
 		}
 		return ""
 	})
 }
+
+// plain prints a bound without an exponent.
+func plain(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 var gzipLevel = bounds("[1,...,9] or -1", func(f float64) string {
 	if (f < 1 || f > 9) && f != -1 {
