@@ -58,11 +58,8 @@ func (e *encoder) acl(acl []aclEntry) {
 	}
 }
 
-// allowed tells whether one of ids may do perm by acl. No ACL at all allows everything.
+// allowed tells whether one of ids may do perm by acl.
 func allowed(acl []aclEntry, perm int32, ids []identity) bool {
-	if len(acl) == 0 {
-		return true
-	}
 	for _, a := range acl {
 		if a.perms&perm == 0 {
 			continue

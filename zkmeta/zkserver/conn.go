@@ -38,6 +38,7 @@ type conn struct {
 	since time.Time
 
 	received, sent atomic.Int64 // packets
+	stats          stats
 
 	// The loop's.
 	session *session // nil before the handshake and when the session is gone

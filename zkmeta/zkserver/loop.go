@@ -1,6 +1,7 @@
 package zkserver
 
 import (
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,12 +15,16 @@ type loop struct {
 	opts  Options
 	log   *zap.Logger
 	stats *stats
+	// port and connections are for the words; Start sets them before run.
+	port        int
+	connections func() []*conn
 
 	tree     *tree
 	sessions *sessions
 	watches  watches
 	batch    batch
-	since    int // transactions since the last snapshot
+	unsaved  int         // transactions since the last snapshot
+	saving   atomic.Bool // a snapshot is under way; the committer takes it back
 
 	inbox   chan message
 	commits chan batch
@@ -32,7 +37,7 @@ type batch struct {
 	entries    []byte // log entries, framed
 	first      int64  // zxid of the first entry
 	deliveries []delivery
-	snapshot   *snapshot // of the moment behind the batch, when it is time for one
+	snapshot   *snapshot // taken when it was time for one, of a moment within the batch
 }
 
 // delivery is a frame for a connection.
@@ -44,6 +49,10 @@ type delivery struct {
 	received time.Time
 }
 
+// restartTxns is how many transactions a start may have to read again; when there are more, the last act of a server
+// is a snapshot.
+const restartTxns = 5000
+
 // batchLimit is how many bytes of log entries may wait for the disk before the loop waits too.
 const batchLimit = 4 << 20
 
@@ -53,6 +62,14 @@ func newLoop(opts Options, stats *stats, log *zap.Logger) *loop {
 		tree: newTree(), sessions: newSessions(opts.TickTime, time.Now()), watches: newWatches(),
 		inbox: make(chan message, 64), commits: make(chan batch),
 		stop: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// load takes over what the files held. Sessions get their whole timeout again: their clients could not be heard.
+func (l *loop) load(st *state) {
+	l.tree, l.unsaved = st.tree, st.replayed
+	for id, timeout := range st.sessions {
+		l.sessions.add(id, max(timeout, l.opts.MinSessionTimeout))
 	}
 }
 
@@ -75,6 +92,7 @@ func (l *loop) run() {
 	sweeps := time.NewTicker(l.opts.ContainerCheckInterval)
 	defer sweeps.Stop()
 	for {
+		l.maybeSnapshot(l.opts.SnapCount)
 		inbox, commits := l.inbox, l.commits
 		if len(l.batch.deliveries) == 0 && len(l.batch.entries) == 0 {
 			commits = nil
@@ -95,9 +113,8 @@ func (l *loop) run() {
 		case <-sweeps.C:
 			l.sweep(time.Now())
 		case <-l.stop:
-			if len(l.batch.entries) > 0 {
-				l.commits <- l.batch
-			}
+			l.maybeSnapshot(restartTxns)
+			l.commits <- l.batch
 			return
 		}
 	}
@@ -277,8 +294,26 @@ func (l *loop) header(session int64, xid int32) txnHeader {
 	return txnHeader{session, xid, l.tree.zxid + 1, time.Now().UnixMilli()}
 }
 
-// record adds an applied transaction to the batch.
-func (l *loop) record(h txnHeader, t *txn) {}
+// record adds an applied transaction to the batch, if there is a log.
+func (l *loop) record(h txnHeader, t *txn) {
+	if l.opts.Dir == "" {
+		return
+	}
+	if len(l.batch.entries) == 0 {
+		l.batch.first = h.zxid
+	}
+	l.batch.entries = appendEntry(l.batch.entries, h, t)
+	l.unsaved++
+}
+
+// maybeSnapshot puts a snapshot into the batch when there are so many transactions since the last one, and that one
+// is written.
+func (l *loop) maybeSnapshot(txns int) {
+	if l.unsaved >= txns && l.saving.CompareAndSwap(false, true) {
+		l.batch.snapshot = takeSnapshot(l.tree, l.sessions)
+		l.unsaved = 0
+	}
+}
 
 func (l *loop) fire(changes []change) {
 	for _, ch := range changes {

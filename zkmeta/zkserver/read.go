@@ -138,9 +138,6 @@ func (l *loop) getACL(c *conn, r *request, e *encoder) code {
 		return codeNoAuth
 	}
 	acl := n.acl
-	if len(acl) == 0 {
-		acl = openACL
-	}
 	if !allowed(n.acl, permAdmin, c.ids) {
 		acl = maskACL(acl)
 	}

@@ -65,9 +65,9 @@ type tree struct {
 
 func newTree() *tree {
 	t := &tree{nodes: map[string]*node{}, ephemerals: map[int64]map[string]struct{}{}, swept: map[string]struct{}{}}
-	t.nodes["/"] = &node{record: &record{data: []byte{}}}
+	t.nodes["/"] = &node{record: &record{data: []byte{}, acl: openACL}}
 	for _, path := range []string{systemPath, quotaPath, configPath} {
-		r := &record{data: []byte{}}
+		r := &record{data: []byte{}, acl: openACL}
 		if path == configPath {
 			r.acl = readOnlyACL
 		}

@@ -207,3 +207,5 @@ func (w watches) each(kind int32, f func(*watchTable, watchMode) bool) bool {
 	}
 	return false
 }
+
+func (w watches) count() int { return w.data.count() + w.child.count() }
