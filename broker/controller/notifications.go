@@ -1,0 +1,116 @@
+package controller
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+
+	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/topic"
+	"github.com/zurau/zurau/zkmeta"
+)
+
+// hint makes the callback of a watch: it posts an event under name, of which no two wait at a time.
+func (t *term) hint(name string, run func()) func() {
+	return func() { t.post(event{name: name, key: name, run: run}) }
+}
+
+// watch arms the watches of the whole term.
+func (t *term) watch() {
+	children := func(path, name string, run func()) {
+		t.watches = append(t.watches, t.zk.WatchChildren(path, t.hint(name, run)))
+	}
+	children(zkmeta.BrokerIDsPath, "BrokerChange", t.brokersChanged)
+	children(zkmeta.TopicsPath, "TopicChange", t.topicsChanged)
+	children(zkmeta.DeleteTopicsPath, "TopicDeletion", t.deletionsAsked)
+	children(zkmeta.LogDirEventPath, "LogDirEventNotification", t.logDirsFailed)
+	children(zkmeta.IsrChangePath, "IsrChangeNotification", t.isrsChanged)
+	t.watches = append(t.watches, t.zk.WatchData(zkmeta.PreferredElectionPath, t.hint("PreferredReplicaElection", t.preferredElectionAsked)))
+}
+
+// forgetNotifications deletes what lies there from before the term: everything is read afresh anyhow.
+func (t *term) forgetNotifications() {
+	t.ask(func(ctx context.Context) error { return t.zk.RemoveLogDirEvents(ctx, t.epoch, nil) })
+	t.ask(func(ctx context.Context) error { return t.zk.RemoveISRChanges(ctx, t.epoch, nil) })
+}
+
+// isrsChanged takes over ISRs that leaders of a protocol level below 2.7-IV2 wrote into ZooKeeper themselves.
+func (t *term) isrsChanged() {
+	var changes isrChanges
+	t.ask(func(ctx context.Context) (err error) {
+		changes, err = t.zk.ISRChanges(ctx)
+		return err
+	})
+	if len(changes.Names) == 0 {
+		return
+	}
+	var changed []*partition
+	for _, tp := range changes.Partitions {
+		if p := t.cluster.find(tp); p != nil && p.leadership != nil {
+			changed = append(changed, p)
+		}
+	}
+	for tp, st := range t.readStatesOf(changed, make(failures)) {
+		t.lead(t.cluster.find(tp), st)
+	}
+	t.batch.updateMetadata(t.cluster, t.cluster.brokerIDs(), changed...)
+	t.flush()
+	t.ask(func(ctx context.Context) error { return t.zk.RemoveISRChanges(ctx, t.epoch, changes.Names) })
+}
+
+// logDirsFailed asks the brokers that lost a log directory for the state of each of their replicas: the ones they
+// cannot open answer KAFKA_STORAGE_ERROR.
+func (t *term) logDirsFailed() {
+	var events logDirEvents
+	t.ask(func(ctx context.Context) (err error) {
+		events, err = t.zk.LogDirEvents(ctx)
+		return err
+	})
+	if len(events.Names) == 0 {
+		return
+	}
+	brokers := make(map[int32]bool)
+	for _, id := range events.Brokers {
+		brokers[id] = true
+	}
+	t.moveReplicas(t.cluster.replicasOn(brokers), onlineReplica)
+	t.ask(func(ctx context.Context) error { return t.zk.RemoveLogDirEvents(ctx, t.epoch, events.Names) })
+}
+
+// onLeaderAndISRResponse keeps track of log directories. Other errors of partitions are noise: a new controller is
+// answered STALE_CONTROLLER_EPOCH for all it repeats.
+func (t *term) onLeaderAndISRResponse(broker int32, resp *kmsg.LeaderAndISRResponse) {
+	t.logRefusal(broker, resp.ErrorCode)
+	if resp.ErrorCode != 0 {
+		return
+	}
+	var offline []replica
+	for _, rt := range resp.Topics {
+		name := t.cluster.topicNames[rt.TopicID]
+		for _, rp := range rt.Partitions {
+			p := t.cluster.find(topic.Partition{Topic: name, ID: rp.Partition})
+			if p == nil {
+				continue
+			}
+			failed := t.cluster.offlineDirs[broker]
+			switch rp.ErrorCode {
+			case 0:
+				delete(failed, p.Partition)
+			case kerr.KafkaStorageError.Code:
+				if failed == nil {
+					failed = make(map[topic.Partition]bool)
+					t.cluster.offlineDirs[broker] = failed
+				}
+				if !failed[p.Partition] {
+					failed[p.Partition] = true
+					offline = append(offline, replica{p, broker})
+				}
+			}
+		}
+	}
+	if len(offline) > 0 {
+		t.log.Warn("A broker lost replicas with a log directory", zap.Int32("broker", broker), zap.Int("replicas", len(offline)))
+		t.replicasOffline(offline)
+	}
+}

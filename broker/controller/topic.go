@@ -1,0 +1,201 @@
+package controller
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/zurau/zurau/broker/topic"
+	"github.com/zurau/zurau/zkmeta"
+)
+
+// readTopicNames lists the topics and watches each znode, the ones that cannot be read too: they may be mended.
+func (t *term) readTopicNames() []string {
+	var names []string
+	t.ask(func(ctx context.Context) (err error) {
+		names, err = t.zk.Topics(ctx)
+		return err
+	})
+	t.watchTopics(slices.DeleteFunc(slices.Clone(names), func(name string) bool { return t.topicWatch[name] != nil }))
+	return names
+}
+
+func (t *term) watchTopics(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	paths := make([]string, len(names))
+	for i, name := range names {
+		paths[i] = zkmeta.TopicPath(name)
+	}
+	var watches []*zkmeta.Watch
+	t.ask(func(ctx context.Context) (err error) {
+		watches, err = t.zk.WatchDataOf(ctx, paths, func(path string) {
+			name := strings.TrimPrefix(path, zkmeta.TopicsPath+"/")
+			t.hint("PartitionModifications "+name, func() { t.topicModified(name) })()
+		})
+		return err
+	})
+	for i, w := range watches {
+		t.topicWatch[names[i]] = w
+	}
+}
+
+// readTopics reads assignments. Topics that are gone or unreadable are left out.
+func (t *term) readTopics(names []string) map[string]zkmeta.TopicAssignment {
+	var found map[string]zkmeta.TopicAssignment
+	if len(names) > 0 {
+		t.ask(func(ctx context.Context) (err error) {
+			found, err = t.zk.ReadTopics(ctx, names)
+			return err
+		})
+	}
+	return found
+}
+
+// giveTopicIDs gives the topics that have none an id (KIP-516): tools older than 2.8 and kafka-topics --zookeeper make such.
+func (t *term) giveTopicIDs(names []string) {
+	for _, name := range names {
+		s := t.cluster.topics[name]
+		if s == nil || !s.id.IsZero() {
+			continue
+		}
+		s.id = topic.NewID()
+		t.cluster.topicNames[s.id] = name
+		t.log.Info("Gave a topic its id", zap.String("topic", name), zap.Stringer("id", s.id))
+		t.writeTopic(s)
+	}
+}
+
+// writeTopic writes a topic's assignment as we know it; keys that others put there stay.
+func (t *term) writeTopic(s *topicState) {
+	t.ask(func(ctx context.Context) error { return t.zk.SetTopic(ctx, t.epoch, s.name, s.assignment()) }, zkmeta.ErrNoNode)
+}
+
+// assignment is the content of the topic's znode.
+func (s *topicState) assignment() zkmeta.TopicAssignment {
+	a := zkmeta.TopicAssignment{
+		ID:         s.id,
+		Partitions: make(map[int32][]int32, len(s.partitions)),
+		Adding:     make(map[int32][]int32),
+		Removing:   make(map[int32][]int32),
+		Extra:      s.extra,
+	}
+	for id, p := range s.partitions {
+		a.Partitions[id] = p.replicas
+		if p.reassigned() {
+			a.Adding[id], a.Removing[id] = p.adding, p.removing
+		}
+	}
+	return a
+}
+
+// topicsChanged compares the topics with what we know (Kafka: TopicChange).
+func (t *term) topicsChanged() {
+	names := t.readTopicNames()
+	if !t.alive() {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.cluster.topics)) {
+		if !slices.Contains(names, name) {
+			t.log.Info("A topic is gone from ZooKeeper", zap.String("topic", name))
+			t.forgetTopic(name)
+		}
+	}
+	unknown := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return t.cluster.topics[name] != nil })
+	t.topicsAdded(t.readTopics(unknown))
+}
+
+// topicsAdded takes new topics in and creates their partitions.
+func (t *term) topicsAdded(found map[string]zkmeta.TopicAssignment) {
+	names := slices.Sorted(maps.Keys(found))
+	var fresh []*partition
+	for _, name := range names {
+		fresh = append(fresh, t.cluster.addTopic(name, found[name]).sorted()...)
+	}
+	t.giveTopicIDs(names)
+	if len(names) > 0 {
+		t.log.Info("New topics", zap.Strings("topics", names), zap.Int("partitions", len(fresh)))
+	}
+	t.createPartitions(fresh)
+}
+
+// createPartitions brings new partitions to life (Kafka: onNewPartitionCreation).
+func (t *term) createPartitions(fresh []*partition) {
+	if len(fresh) == 0 {
+		return
+	}
+	t.movePartitions(fresh, newPartition, leaderOffline)
+	t.moveReplicas(replicasOf(fresh, nil), newReplica)
+	t.movePartitions(fresh, onlinePartition, leaderOffline)
+	t.moveReplicas(replicasOf(fresh, nil), onlineReplica)
+}
+
+// topicModified looks what changed in a topic's znode (Kafka: PartitionModifications): new partitions are created.
+// Other changes of the assignment are not asked for this way; what an old tool dropped is put back.
+func (t *term) topicModified(name string) {
+	s := t.cluster.topics[name]
+	if s == nil {
+		t.topicsChanged()
+		return
+	}
+	a, ok := t.readTopics([]string{name})[name]
+	if !ok {
+		return // gone, which topicsChanged will see, or unreadable as yet
+	}
+	if !a.ID.IsZero() && a.ID != s.id {
+		t.log.Warn("A topic was deleted and created again behind the controller's back", zap.String("topic", name),
+			zap.Stringer("old_id", s.id), zap.Stringer("id", a.ID))
+		t.forgetTopic(name)
+		t.topicsChanged()
+		return
+	}
+	var added []int32
+	for _, id := range slices.Sorted(maps.Keys(a.Partitions)) {
+		if s.partitions[id] == nil {
+			added = append(added, id)
+		}
+	}
+	if t.cluster.isBeingDeleted(name) {
+		if len(added) > 0 {
+			t.log.Warn("Partitions cannot be added to a topic that is being deleted", zap.String("topic", name))
+			t.writeTopic(s)
+		}
+		return
+	}
+	fresh := make([]*partition, 0, len(added))
+	for _, id := range added {
+		fresh = append(fresh, s.addPartition(id, a))
+	}
+	if s.lostKeys(a) {
+		t.log.Warn("A tool rewrote a topic without its id or its running reassignment; both are put back", zap.String("topic", name))
+		t.writeTopic(s)
+	}
+	if len(fresh) > 0 {
+		t.log.Info("New partitions", zap.String("topic", name), zap.Int32s("partitions", added))
+	}
+	t.createPartitions(fresh)
+}
+
+// lostKeys tells whether the znode lacks what only tools of 2.4 and 2.8 know to keep.
+func (s *topicState) lostKeys(a zkmeta.TopicAssignment) bool {
+	if a.ID != s.id {
+		return true
+	}
+	for id, p := range s.partitions {
+		if p.reassigned() && len(a.Adding[id])+len(a.Removing[id]) == 0 && slices.Equal(a.Partitions[id], p.replicas) {
+			return true
+		}
+	}
+	return false
+}
+
+// forgetTopic drops a topic that is gone. Brokers are told nothing: a znode that is missing must never cost data.
+func (t *term) forgetTopic(name string) {
+	t.cluster.removeTopic(name)
+	t.topicWatch[name].Stop()
+	delete(t.topicWatch, name)
+}
