@@ -29,6 +29,9 @@ func (m *Manager) LeaderAndIsr(req *kmsg.LeaderAndISRRequest) *kmsg.LeaderAndISR
 	var fresh []*Partition
 	for _, t := range topicStates(req) {
 		answer := kmsg.LeaderAndISRResponseTopic{TopicID: t.TopicID}
+		if m.bringsLogs(&t) {
+			m.RefreshTopic(t.Topic)
+		}
 		for i := range t.PartitionStates {
 			s := &t.PartitionStates[i]
 			tp := topic.Partition{Topic: t.Topic, ID: s.Partition}
@@ -58,6 +61,13 @@ func (m *Manager) LeaderAndIsr(req *kmsg.LeaderAndISRRequest) *kmsg.LeaderAndISR
 	}
 	m.Storage.StartHighWatermarkCheckpoints()
 	return resp
+}
+
+// bringsLogs tells whether any partition of the topic has no log here yet.
+func (m *Manager) bringsLogs(t *kmsg.LeaderAndISRRequestTopicState) bool {
+	return slices.ContainsFunc(t.PartitionStates, func(s kmsg.LeaderAndISRRequestTopicPartition) bool {
+		return m.Storage.Log(topic.Partition{Topic: t.Topic, ID: s.Partition}) == nil
+	})
 }
 
 // topicStates gives the partition states of any version by topic.

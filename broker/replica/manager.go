@@ -15,7 +15,10 @@ import (
 type Options struct {
 	BrokerID int32
 	Storage  *storage.Manager
-	Logger   *zap.Logger
+	// RefreshTopic reads a topic's configuration once more before its first log is made here: a new topic brings
+	// its configuration along without a notification.
+	RefreshTopic func(topic string)
+	Logger       *zap.Logger
 }
 
 // Manager knows every partition hosted by this broker.

@@ -1,0 +1,277 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/zurau/zurau/broker/api"
+	"github.com/zurau/zurau/broker/config"
+	"github.com/zurau/zurau/broker/controller"
+	"github.com/zurau/zurau/broker/metadata"
+	"github.com/zurau/zurau/broker/metrics"
+	"github.com/zurau/zurau/broker/replica"
+	"github.com/zurau/zurau/broker/storage"
+	"github.com/zurau/zurau/broker/txn"
+	"github.com/zurau/zurau/broker/wire"
+	"github.com/zurau/zurau/zkmeta"
+)
+
+// Broker is one broker: Start and Stop are called once each, by its owner.
+type Broker struct {
+	static  *config.Broker
+	logger  *zap.Logger // "kafka.server.KafkaServer"
+	root    *zap.Logger // parent of the rooms' loggers
+	dynamic *config.Dynamic
+
+	zk           *zkmeta.Client
+	registrar    *registrar
+	configs      *configListener
+	storage      *storage.Manager
+	metadata     *metadata.Cache
+	replicas     *replica.Manager
+	controller   *controller.Controller
+	toController *toController
+	producerIDs  *txn.ProducerIDs
+	handler      *api.Handler
+	server       *wire.Server
+	lives        *lives
+
+	undo []func() // what Start has started, ended by Stop in reverse
+}
+
+// New takes a checked configuration. Nothing is opened before Start.
+func New(cfg *config.Broker, logger *zap.Logger) *Broker {
+	return &Broker{static: cfg, root: logger, logger: logger.Named("kafka.server.KafkaServer"), dynamic: config.NewDynamic(cfg)}
+}
+
+// Start brings the broker up. When it returns nil the broker is registered and answers; clients' requests wait in
+// their connections until the controller has introduced it (Ready). When it returns an error nothing is left running.
+// ctx bounds the start, not the broker.
+func (b *Broker) Start(ctx context.Context) (err error) {
+	began := time.Now()
+	defer func() {
+		if err != nil {
+			b.logger.Error("Fatal error during KafkaServer startup. Prepare to shutdown", zap.Error(err))
+			b.unwind()
+		}
+	}()
+	b.logger.Info("starting")
+	session, err := b.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if err = b.openStorage(ctx, session); err != nil {
+		return err
+	}
+	if err = b.buildRooms(); err != nil {
+		return err
+	}
+	if err = b.join(ctx, session); err != nil {
+		return err
+	}
+	b.logger.Info(fmt.Sprintf("[KafkaServer id=%d] started", b.registrar.id), zap.Duration("after", time.Since(began).Round(time.Millisecond)))
+	return nil
+}
+
+// connect opens the session and learns who this broker is.
+func (b *Broker) connect(ctx context.Context) (*zkmeta.Session, error) {
+	b.logger.Info("Connecting to zookeeper on " + b.static.ZooKeeperConnect)
+	zk, err := zkmeta.Connect(ctx, zkmeta.Options{
+		ConnectString:     b.static.ZooKeeperConnect,
+		SessionTimeout:    b.static.ZooKeeperSessionTimeout,
+		ConnectionTimeout: b.static.ZooKeeperConnectionTimeout,
+		CreateChroot:      true,
+		SecureACLs:        b.static.ZooKeeperSetACL,
+		Level:             b.static.InterBrokerProtocol,
+		Logger:            b.root.Named("kafka.zookeeper.ZooKeeperClient"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.zk = zk
+	b.onStop(zk.Close)
+	session, err := zk.AwaitSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := session.EnsurePaths(ctx); err != nil {
+		return nil, err
+	}
+	b.registrar, err = openIdentity(ctx, session, b.static, b.logger)
+	if err != nil {
+		return nil, err
+	}
+	b.logger.Info("Cluster ID = " + b.registrar.clusterID)
+	return session, nil
+}
+
+// openStorage reads the topics' configurations, which decide how logs are loaded, and loads the logs.
+func (b *Broker) openStorage(ctx context.Context, session *zkmeta.Session) (err error) {
+	b.configs = newConfigListener(b.registrar.id, b.dynamic, b.root.Named("kafka.server.ZkConfigManager"))
+	if err := b.configs.load(ctx, session); err != nil {
+		return err
+	}
+	b.storage, err = storage.Open(storage.Options{
+		Dirs:   b.static.LogDirs,
+		Config: b.static,
+		Topic:  b.dynamic.Topic,
+		Logger: b.root.Named("kafka.log.LogManager"),
+	})
+	if err != nil {
+		return err
+	}
+	b.onStop(func() {
+		if err := b.storage.Close(); err != nil {
+			b.logger.Error("The logs were not closed cleanly", zap.Error(err))
+		}
+	})
+	b.configs.storage = b.storage
+	return b.registrar.saveIdentity()
+}
+
+// buildRooms makes everything between the two outer doors and binds the listeners, so that ports are known. The
+// requests a controller sends are served from here on.
+func (b *Broker) buildRooms() error {
+	id := b.registrar.id
+	registry := metrics.NewRegistry()
+	b.metadata = metadata.New()
+	b.replicas = replica.NewManager(replica.Options{
+		BrokerID: id, Storage: b.storage, RefreshTopic: b.refreshTopic, Logger: b.root.Named("kafka.server.ReplicaManager")})
+	client := wire.ClientOptions{ClientID: strconv.Itoa(int(id)), Timeout: b.static.ControllerSocketTimeout}
+	b.controller = controller.New(controller.Options{
+		BrokerID: id, ClusterID: b.registrar.clusterID, ZK: b.zk, Level: b.static.InterBrokerProtocol,
+		Listener: b.controllerListener(), Client: client, DeleteTopicEnable: b.static.DeleteTopicEnable,
+		UncleanLeaderElectionEnable: func() bool { return b.dynamic.Broker().UncleanLeaderElectionEnable },
+		Log:                         b.root.Named("kafka.controller.KafkaController"),
+	})
+	b.toController = newToController(b.metadata, b.controllerListener(), client)
+	b.producerIDs = txn.NewProducerIDs(b.blockSource(), b.root.Named("kafka.coordinator.transaction.ProducerIdManager"))
+	b.handler = api.New(api.Options{
+		BrokerID: id, ClusterID: b.registrar.clusterID, Level: b.static.InterBrokerProtocol, Config: b.dynamic,
+		Metadata: b.metadata, Replicas: b.replicas, Storage: b.storage, Controller: b.controller, ZK: b.zk,
+		BrokerEpoch: b.registrar.epoch.Load, ProducerIDs: b.producerIDs, Logger: b.root.Named("kafka.server.KafkaApis"),
+	})
+	b.server = wire.NewServer(b.serverOptions(), b.handler.Handle, b.root.Named("kafka.network.SocketServer"), registry)
+	if err := b.server.Listen(); err != nil {
+		return err
+	}
+	b.server.Serve()
+	b.onStop(func() {
+		b.replicas.Stop() // whoever waits for replicas or for records is answered first
+		drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
+		defer cancel()
+		if err := b.server.Stop(drain); err != nil {
+			b.logger.Warn("Some connections were cut off", zap.Error(err))
+		}
+	})
+	return nil
+}
+
+// drainTimeout is how long a stop waits for requests in work.
+const drainTimeout = 5 * time.Second
+
+// join makes the broker part of its cluster and starts the loops.
+func (b *Broker) join(ctx context.Context, session *zkmeta.Session) error {
+	b.registrar.endpoints = b.endpoints()
+	if err := b.registrar.register(ctx, session); err != nil {
+		return err
+	}
+	b.storage.Start()
+	b.producerIDs.Start()
+	b.onStop(b.producerIDs.Stop)
+	b.controller.Start()
+	b.onStop(b.controller.Stop)
+	b.lives = startLives(b, session)
+	b.onStop(b.lives.stop)
+	return nil
+}
+
+// Ready is closed when the controller has introduced this broker to its cluster and clients are served.
+func (b *Broker) Ready() <-chan struct{} { return b.handler.Ready() }
+
+// ID is the broker id in use; valid after Start.
+func (b *Broker) ID() int32 { return b.registrar.id }
+
+// Addr is where a listener is bound; valid after Start. nil for no such listener.
+func (b *Broker) Addr(listener string) net.Addr {
+	if a := b.server.Addr(listener); a != nil {
+		return a
+	}
+	return nil
+}
+
+// Stop ends the broker in order: leadership is handed over while requests are still served, the cluster is left, the
+// listeners close, and last the logs are flushed and marked clean. ctx bounds the handing over.
+func (b *Broker) Stop(ctx context.Context) {
+	b.logger.Info("shutting down")
+	if b.static.ControlledShutdownEnable {
+		b.controlledShutdown(ctx)
+	}
+	b.unwind()
+	b.logger.Info("shut down completed")
+}
+
+func (b *Broker) onStop(f func()) { b.undo = append(b.undo, f) }
+
+func (b *Broker) unwind() {
+	for _, f := range slices.Backward(b.undo) {
+		f()
+	}
+	b.undo = nil
+}
+
+// controllerListener is where the controller reaches the brokers.
+func (b *Broker) controllerListener() string {
+	if b.static.ControlPlaneListener != "" {
+		return b.static.ControlPlaneListener
+	}
+	return b.static.InterBrokerListener
+}
+
+func (b *Broker) serverOptions() wire.ServerOptions {
+	c := b.static
+	o := wire.ServerOptions{
+		InterBrokerListener: c.InterBrokerListener,
+		MaxRequestSize:      int(c.SocketRequestMaxBytes),
+		MaxQueuedBytes:      c.QueuedMaxRequestBytes,
+		SendBuffer:          int(c.SocketSendBufferBytes),
+		Backlog:             int(c.SocketListenBacklogSize),
+		MaxConnections:      int(c.MaxConnections),
+		MaxConnectionsPerIP: int(c.MaxConnectionsPerIP),
+		IdleTimeout:         c.ConnectionsMaxIdle,
+	}
+	if _, configured := c.Value("socket.receive.buffer.bytes"); configured {
+		o.ReceiveBuffer = int(c.SocketReceiveBufferBytes)
+	}
+	o.MaxConnectionsPerIPOverrides = make(map[string]int, len(c.MaxConnectionsPerIPOverrides))
+	for host, n := range c.MaxConnectionsPerIPOverrides {
+		o.MaxConnectionsPerIPOverrides[host] = int(n)
+	}
+	for _, l := range c.Listeners {
+		o.Listeners = append(o.Listeners, wire.Listener{Name: l.Name, Host: l.Host, Port: int(l.Port),
+			SecurityProtocol: c.ListenerSecurityProtocols[l.Name]})
+	}
+	return o
+}
+
+// endpoints are the advertised listeners, with the ports the kernel chose where 0 was configured.
+func (b *Broker) endpoints() []zkmeta.Endpoint {
+	var all []zkmeta.Endpoint
+	for _, l := range b.static.AdvertisedListeners {
+		e := zkmeta.Endpoint{Listener: l.Name, SecurityProtocol: b.static.ListenerSecurityProtocols[l.Name], Host: l.Host, Port: l.Port}
+		if bound := b.server.Addr(l.Name); e.Port == 0 && bound != nil {
+			e.Port = int32(bound.Port)
+		}
+		if e.Host == "" {
+			e.Host = hostName()
+		}
+		all = append(all, e)
+	}
+	return all
+}

@@ -1,0 +1,144 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/zurau/zurau/broker/config"
+	"github.com/zurau/zurau/broker/storage"
+	"github.com/zurau/zurau/zkmeta"
+)
+
+// configListener keeps the dynamic configuration equal to what stands in ZooKeeper. A notification in /config/changes
+// only says which entity to read again.
+type configListener struct {
+	id      int32
+	dynamic *config.Dynamic
+	storage *storage.Manager // nil until the logs are loaded, and set before run
+	last    int64            // sequence of the last notification carried out; run owns it
+	logger  *zap.Logger
+}
+
+func newConfigListener(id int32, d *config.Dynamic, logger *zap.Logger) *configListener {
+	return &configListener{id: id, dynamic: d, last: -1, logger: logger}
+}
+
+// load reads everything anew: at the start, and in each new session, because notifications may have come and
+// gone between two sessions.
+func (l *configListener) load(ctx context.Context, s *zkmeta.Session) error {
+	topics, err := s.Entities(ctx, zkmeta.TopicConfigs)
+	if err != nil {
+		return err
+	}
+	entities := append([]zkmeta.Entity{zkmeta.DefaultBrokerEntity, zkmeta.BrokerEntity(l.id)}, topics...)
+	values, err := s.ReadConfigs(ctx, entities)
+	if err != nil {
+		return err
+	}
+	for _, e := range entities {
+		l.apply(e, values[e])
+	}
+	return nil
+}
+
+// run carries out notifications until ctx or the session ends.
+func (l *configListener) run(ctx context.Context, s *zkmeta.Session) {
+	hint := make(chan struct{}, 1)
+	w := s.WatchChildren(zkmeta.ConfigChangesPath, func() {
+		select {
+		case hint <- struct{}{}:
+		default:
+		}
+	})
+	defer w.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.Context().Done():
+			return
+		case <-hint:
+		}
+		if err := l.step(ctx, s); err != nil {
+			l.logger.Warn("Configuration changes were not read, will retry", zap.Error(err))
+			time.AfterFunc(time.Second, func() {
+				select {
+				case hint <- struct{}{}:
+				default:
+				}
+			})
+		}
+	}
+}
+
+func (l *configListener) step(ctx context.Context, s *zkmeta.Session) error {
+	changes, last, err := s.ConfigChanges(ctx, l.last)
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		values, err := s.ReadConfig(ctx, c.Entity)
+		if err != nil {
+			return err
+		}
+		l.logger.Info("Processing override for entityPath: " + string(c.Entity))
+		l.apply(c.Entity, values)
+	}
+	l.last = last
+	if len(changes) > 0 {
+		return s.PurgeConfigChanges(ctx)
+	}
+	return nil
+}
+
+// refreshTopic reads one topic's configuration. What is known stays in force when ZooKeeper does not answer.
+func (b *Broker) refreshTopic(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), refreshTimeout)
+	defer cancel()
+	e := zkmeta.TopicEntity(name)
+	s, err := b.zk.AwaitSession(ctx)
+	if err == nil {
+		var values map[string]string
+		if values, err = s.ReadConfig(ctx, e); err == nil {
+			b.configs.apply(e, values)
+			return
+		}
+	}
+	b.configs.logger.Warn("The configuration of a new topic was not read", zap.String("topic", name), zap.Error(err))
+}
+
+const refreshTimeout = 5 * time.Second
+
+// apply puts an entity's values in force. What is wrong in them is said, and left out: an ops script's typo must
+// not stop a broker.
+func (l *configListener) apply(e zkmeta.Entity, values map[string]string) {
+	var err error
+	switch {
+	case e.Type() == zkmeta.TopicConfigs:
+		_, err = l.dynamic.SetTopic(e.Name(), values)
+		l.reconfigure(func(name string) bool { return name == e.Name() })
+	case e == zkmeta.DefaultBrokerEntity:
+		err = l.dynamic.SetBrokerDefault(values)
+		l.reconfigure(func(string) bool { return true })
+	case e == zkmeta.BrokerEntity(l.id):
+		err = l.dynamic.SetBroker(values)
+		l.reconfigure(func(string) bool { return true })
+	}
+	if err != nil {
+		l.logger.Error("Invalid configuration in ZooKeeper", zap.String("entity", string(e)), zap.Error(err))
+	}
+}
+
+// reconfigure hands the configuration in force to the logs of the topics that match.
+func (l *configListener) reconfigure(match func(topic string) bool) {
+	if l.storage == nil {
+		return
+	}
+	for _, log := range l.storage.Logs() {
+		if name := log.Partition().Topic; match(name) {
+			log.SetConfig(l.dynamic.Topic(name))
+		}
+	}
+}
