@@ -107,7 +107,11 @@ func (c *Client) exchangeLocked(ctx context.Context, req kmsg.Request) (kmsg.Res
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer func() {
+		if !stop() {
+			c.hangUpLocked() // the deadline may still strike, and would hit the next request
+		}
+	}()
 
 	buf := getBuffer(1 << minClassBits)
 	defer putBuffer(buf)
@@ -159,7 +163,9 @@ func appendRequest(b []byte, req kmsg.Request, correlationID int32, clientID str
 	start := len(b)
 	b = append(b, 0, 0, 0, 0)
 	b = appendRequestHeader(b, req, correlationID, clientID)
+	body := len(b)
 	b = req.AppendTo(b)
+	toKafka(req.Key(), req.GetVersion(), b[body:])
 	binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-4))
 	return b
 }

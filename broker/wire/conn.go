@@ -160,10 +160,14 @@ func (c *Conn) request(ctx context.Context, size int) error {
 
 // answer sends a reply, or puts it in the queue if it is not known yet or others are before it.
 func (c *Conn) answer(o owed) error {
-	if o.reply.kind == replyLater && c.queue == nil {
-		c.queue = newReplyQueue(c.sendQueued, c.gone)
+	if o.reply.kind == replyLater {
+		if r, ok := o.reply.pending.result(nil); ok {
+			o.reply = r
+		} else if c.queue == nil {
+			c.queue = newReplyQueue(c.sendQueued, c.gone)
+		}
 	}
-	if c.queue == nil || o.reply.kind != replyLater && c.queue.empty() {
+	if o.reply.kind != replyLater && (c.queue == nil || c.queue.empty()) {
 		c.single[0] = o
 		err := c.send(c.single[:])
 		c.single[0] = owed{}

@@ -76,6 +76,7 @@ func decodeBody(req kmsg.Request, body []byte) error {
 	if err := guard(req.Key(), req.GetVersion(), body, 0); err != nil {
 		return err
 	}
+	body = toKmsg(req.Key(), req.GetVersion(), body)
 	if u, ok := req.(kmsg.UnsafeReadFrom); ok {
 		return u.UnsafeReadFrom(body)
 	}

@@ -150,7 +150,7 @@ func (p *Pending) Complete(r Reply) bool {
 	return true
 }
 
-// result returns the reply if it is there. If not, wake is called once when it comes.
+// result returns the reply if it is there. If not, wake (nil for nobody) is called once when it comes.
 func (p *Pending) result(wake func()) (Reply, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
