@@ -1,4 +1,5 @@
-// Package topic says what a topic and a partition are called, in memory, on the wire and on disk.
+// Package topic says what a topic and a partition are called, in memory, on the wire and on disk, and how the replicas
+// of a new one are spread.
 package topic
 
 import (
