@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap"
 )
 
+const configChangePrefix = "config_change_"
+
 // The kinds of things that have a configuration of their own in ZooKeeper.
 const (
 	TopicConfigs  = "topics"
@@ -200,10 +202,13 @@ func (s *Session) NotifyConfigChange(ctx context.Context, e Entity) error {
 	if err := s.ensurePath(ctx, ConfigChangesPath); err != nil {
 		return err
 	}
-	o := appendIntField([]byte("{"), "version", 2)
-	o = append(appendStringField(o, "entity_path", string(e)), '}')
-	_, err := s.createSequential(ctx, ConfigChangesPath+"/config_change_", o)
+	_, err := s.createSequential(ctx, ConfigChangesPath+"/"+configChangePrefix, encodeConfigChange(e))
 	return err
+}
+
+func encodeConfigChange(e Entity) []byte {
+	o := appendIntField([]byte("{"), "version", 2)
+	return append(appendStringField(o, "entity_path", string(e)), '}')
 }
 
 // A ConfigChange is one notification that was read.
@@ -258,7 +263,7 @@ func sequenceOf(name string) (int64, bool) {
 // number there is. What a notification says is only that the entity must be read again; one that cannot be read is
 // reported and left out.
 func (s *Session) ConfigChanges(ctx context.Context, after int64) ([]ConfigChange, int64, error) {
-	names, paths, last, err := s.notifications(ctx, ConfigChangesPath, "config_change_", after)
+	names, paths, last, err := s.notifications(ctx, ConfigChangesPath, configChangePrefix, after)
 	if err != nil {
 		return nil, after, err
 	}
@@ -314,7 +319,7 @@ const changesLiveFor = 15 * time.Minute
 // PurgeConfigChanges deletes notifications that are old enough for every broker to have seen them. Any broker may, and
 // several at a time.
 func (s *Session) PurgeConfigChanges(ctx context.Context) error {
-	return s.purge(ctx, ConfigChangesPath, "config_change_")
+	return s.purge(ctx, ConfigChangesPath, configChangePrefix)
 }
 
 func (s *Session) purge(ctx context.Context, path, prefix string) error {

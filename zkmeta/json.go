@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -234,13 +235,32 @@ func appendReplicas(b []byte, partitions map[int32][]int32) []byte {
 	return append(b, '}')
 }
 
-// appendStrings appends an object of strings, in the order of its keys.
+// appendStrings appends an object of strings, in the order of propertiesOrder.
 func appendStrings(b []byte, m map[string]string) []byte {
 	b = append(b, '{')
-	for _, key := range sortedKeys(m) {
+	for _, key := range propertiesOrder(m) {
 		b = appendStringField(b, key, m[key])
 	}
 	return append(b, '}')
+}
+
+// propertiesOrder is the order in which a java.util.Properties gives its keys: by bucket of a hash table that starts
+// with 16 of them and doubles when three quarters full. Keys of one bucket, which Java keeps as they came, are sorted.
+func propertiesOrder(m map[string]string) []string {
+	size := int32(16)
+	for int32(len(m)) >= size/4*3 {
+		size *= 2
+	}
+	bucket := func(key string) int32 {
+		var h int32
+		for _, unit := range utf16.Encode([]rune(key)) {
+			h = 31*h + int32(unit)
+		}
+		return (h ^ int32(uint32(h)>>16)) & (size - 1)
+	}
+	keys := sortedKeys(m)
+	slices.SortStableFunc(keys, func(a, b string) int { return int(bucket(a) - bucket(b)) })
+	return keys
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

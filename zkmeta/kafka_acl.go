@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/zurau/zurau/broker/ibp"
 )
 
 // Kinds of resources, as the ACL trees spell them, and the names Kafka's enumeration has for them in notifications.
@@ -51,18 +53,31 @@ type AccessRules struct {
 	ZkVersion int32
 }
 
-func encodeAccessRules(rules []AccessRule) []byte {
-	o := append(appendKey(appendIntField([]byte("{"), "version", 1), "acls"), '[')
+// encodeAccessRules writes what brokers of the level do; only the order of the keys has changed with 3.0.
+func encodeAccessRules(rules []AccessRule, level ibp.Level) []byte {
+	o := []byte("{")
+	if level < ibp.V3_0_IV0 {
+		o = appendIntField(o, "version", 1)
+	}
+	o = append(appendKey(o, "acls"), '[')
 	for i, r := range rules {
 		if i > 0 {
 			o = append(o, ',')
 		}
 		o = appendStringField(append(o, '{'), "principal", r.Principal)
 		o = appendStringField(o, "permissionType", r.Permission)
-		o = appendStringField(o, "operation", r.Operation)
-		o = append(appendStringField(o, "host", r.Host), '}')
+		if level < ibp.V3_0_IV0 {
+			o = appendStringField(appendStringField(o, "operation", r.Operation), "host", r.Host)
+		} else {
+			o = appendStringField(appendStringField(o, "host", r.Host), "operation", r.Operation)
+		}
+		o = append(o, '}')
 	}
-	return append(o, ']', '}')
+	o = append(o, ']')
+	if level >= ibp.V3_0_IV0 {
+		o = appendIntField(o, "version", 1)
+	}
+	return append(o, '}')
 }
 
 func decodeAccessRules(data []byte) ([]AccessRule, error) {
@@ -166,6 +181,7 @@ func (s *Session) ReadAccessRules(ctx context.Context, r ACLResource) (AccessRul
 func (s *Session) UpdateAccessRules(ctx context.Context, r ACLResource, change func([]AccessRule) []AccessRule) ([]AccessRule, error) {
 	ctx, cancel := s.deadline(ctx)
 	defer cancel()
+	level := s.client.opt.Level
 	for attempt := 0; ; attempt++ {
 		old, err := s.ReadAccessRules(ctx, r)
 		if err != nil {
@@ -180,9 +196,9 @@ func (s *Session) UpdateAccessRules(ctx context.Context, r ACLResource, change f
 				err = nil
 			}
 		case old.ZkVersion < 0:
-			err = s.createNew(ctx, r.path(), encodeAccessRules(rules))
+			err = s.createNew(ctx, r.path(), encodeAccessRules(rules, level))
 		default:
-			_, err = s.setVersion(ctx, r.path(), encodeAccessRules(rules), old.ZkVersion)
+			_, err = s.setVersion(ctx, r.path(), encodeAccessRules(rules, level), old.ZkVersion)
 		}
 		again := errors.Is(err, ErrBadVersion) || errors.Is(err, ErrNodeExists) || errors.Is(err, ErrNoNode)
 		switch {
@@ -200,18 +216,24 @@ func (s *Session) UpdateAccessRules(ctx context.Context, r ACLResource, change f
 }
 
 func (s *Session) notifyACLChange(ctx context.Context, r ACLResource) error {
-	kind := aclResourceTypes[r.Type]
-	path, data := aclChangesPath, []byte(kind+":"+r.Name)
+	path := aclChangesPath
 	if r.Prefixed {
 		path = extendedACLChangesPath
-		data = appendStringField(appendIntField([]byte("{"), "version", 1), "resourceType", kind)
-		data = append(appendStringField(appendStringField(data, "name", r.Name), "patternType", "PREFIXED"), '}')
 	}
 	if err := s.ensurePath(ctx, path); err != nil {
 		return err
 	}
-	_, err := s.createSequential(ctx, path+"/"+aclChangePrefix, data)
+	_, err := s.createSequential(ctx, path+"/"+aclChangePrefix, encodeACLChange(r))
 	return err
+}
+
+func encodeACLChange(r ACLResource) []byte {
+	kind := aclResourceTypes[r.Type]
+	if !r.Prefixed {
+		return []byte(kind + ":" + r.Name)
+	}
+	o := appendStringField(appendIntField([]byte("{"), "version", 1), "resourceType", kind)
+	return append(appendStringField(appendStringField(o, "name", r.Name), "patternType", "PREFIXED"), '}')
 }
 
 // decodeACLChange reads "TOPIC:name", in any spelling of the type since Kafka 0.9, and the JSON of prefixed resources.
