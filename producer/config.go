@@ -1,11 +1,6 @@
 package producer
 
 import (
-	"fmt"
-	"maps"
-	"math"
-	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,29 +20,13 @@ type Config struct {
 	Interceptors   []Interceptor
 
 	sarama *sarama.Config
-}
-
-// ConfigError says which property is wrong, in the words of Java's ConfigException.
-type ConfigError struct{ Name, Value, Reason string }
-
-func (e *ConfigError) Error() string {
-	text := fmt.Sprintf("Invalid value %s for configuration %s", e.Value, e.Name)
-	if e.Reason != "" {
-		text += ": " + e.Reason
-	}
-	return text
-}
-
-// property is a Java producer property we honour. Its set function gets the value or the default.
-type property struct {
-	fallback string
-	set      func(c *Config, value string) string // returns what is wrong with the value, "" if nothing
+	dialer *Dialer
 }
 
 // properties are those of Kafka 3.9's producer that this one honours. A key that is not here is refused by name: what
 // sarama cannot do must not look as if it were done.
-var properties = map[string]property{
-	"bootstrap.servers": {"", func(c *Config, v string) string { c.Servers = splitList(v); return "" }},
+var properties = map[string]Property[Config]{
+	"bootstrap.servers": {"", func(c *Config, v string) string { c.Servers = List(v); return "" }},
 	"client.id":         {"", func(c *Config, v string) string { c.ClientID = v; return "" }},
 	"acks": {"all", func(c *Config, v string) string {
 		switch v {
@@ -68,18 +47,18 @@ var properties = map[string]property{
 		}
 		return ""
 	}},
-	"batch.size":                            {"16384", intTo(0, func(c *Config, n int) { c.sarama.Producer.Flush.Bytes = n })},
-	"linger.ms":                             {"0", millisTo(func(c *Config, d time.Duration) { c.sarama.Producer.Flush.Frequency = d })},
-	"buffer.memory":                         {"33554432", intTo(0, func(c *Config, n int) { c.BufferMemory = int64(n) })},
-	"max.request.size":                      {"1048576", intTo(0, func(c *Config, n int) { c.MaxRequestSize = n })},
-	"max.block.ms":                          {"60000", millisTo(func(c *Config, d time.Duration) { c.MaxBlock = d })},
-	"request.timeout.ms":                    {"30000", millisTo(func(c *Config, d time.Duration) { c.sarama.Producer.Timeout = d })},
-	"retries":                               {"2147483647", intTo(0, func(c *Config, n int) { c.sarama.Producer.Retry.Max = n })},
-	"retry.backoff.ms":                      {"100", millisTo(func(c *Config, d time.Duration) { c.sarama.Producer.Retry.Backoff = d })},
-	"metadata.max.age.ms":                   {"300000", millisTo(func(c *Config, d time.Duration) { c.sarama.Metadata.RefreshFrequency = d })},
-	"max.in.flight.requests.per.connection": {"5", intTo(1, func(c *Config, n int) { c.sarama.Net.MaxOpenRequests = n })},
-	"send.buffer.bytes":                     {"131072", intTo(-1, func(c *Config, n int) { dialerOf(c).sendBuffer = n })},
-	"receive.buffer.bytes":                  {"32768", intTo(-1, func(c *Config, n int) { dialerOf(c).receiveBuffer = n })},
+	"batch.size":                            {"16384", Int(0, func(c *Config, n int) { c.sarama.Producer.Flush.Bytes = n })},
+	"linger.ms":                             {"0", Millis(func(c *Config, d time.Duration) { c.sarama.Producer.Flush.Frequency = d })},
+	"buffer.memory":                         {"33554432", Int(0, func(c *Config, n int) { c.BufferMemory = int64(n) })},
+	"max.request.size":                      {"1048576", Int(0, func(c *Config, n int) { c.MaxRequestSize = n })},
+	"max.block.ms":                          {"60000", Millis(func(c *Config, d time.Duration) { c.MaxBlock = d })},
+	"request.timeout.ms":                    {"30000", Millis(func(c *Config, d time.Duration) { c.sarama.Producer.Timeout = d })},
+	"retries":                               {"2147483647", Int(0, func(c *Config, n int) { c.sarama.Producer.Retry.Max = n })},
+	"retry.backoff.ms":                      {"100", Millis(func(c *Config, d time.Duration) { c.sarama.Producer.Retry.Backoff = d })},
+	"metadata.max.age.ms":                   {"300000", Millis(func(c *Config, d time.Duration) { c.sarama.Metadata.RefreshFrequency = d })},
+	"max.in.flight.requests.per.connection": {"5", Int(1, func(c *Config, n int) { c.sarama.Net.MaxOpenRequests = n })},
+	"send.buffer.bytes":                     {"131072", Int(-1, func(c *Config, n int) { c.dialer.SendBuffer = n })},
+	"receive.buffer.bytes":                  {"32768", Int(-1, func(c *Config, n int) { c.dialer.ReceiveBuffer = n })},
 	"enable.idempotence": {"true", func(c *Config, v string) string {
 		on, err := strconv.ParseBool(v)
 		if err != nil {
@@ -89,7 +68,7 @@ var properties = map[string]property{
 		return ""
 	}},
 	"transactional.id": {"", func(c *Config, v string) string { c.sarama.Producer.Transaction.ID = v; return "" }},
-	"transaction.timeout.ms": {"60000", millisTo(func(c *Config, d time.Duration) {
+	"transaction.timeout.ms": {"60000", Millis(func(c *Config, d time.Duration) {
 		c.sarama.Producer.Transaction.Timeout = d
 	})},
 	"partitioner.class": {"", func(c *Config, v string) string {
@@ -106,34 +85,22 @@ var properties = map[string]property{
 		}
 		return ""
 	}},
-	"security.protocol": {"PLAINTEXT", only("PLAINTEXT")},
+	"security.protocol": {"PLAINTEXT", Only[Config]("PLAINTEXT")},
 	"key.serializer":    {"", serializer},
 	"value.serializer":  {"", serializer},
 }
 
 // NewConfig reads Java's producer properties. The defaults are those of Kafka 3.9.
 func NewConfig(props map[string]string) (*Config, error) {
-	c := &Config{sarama: sarama.NewConfig()}
+	c := &Config{sarama: sarama.NewConfig(), dialer: &Dialer{}}
 	s := c.sarama
 	s.Version = sarama.MaxVersion // the ApiVersions answer of each broker lowers it
 	s.Metadata.Full = false
 	s.Metadata.AllowAutoTopicCreation = true
 	s.Producer.Return.Successes = true
-	s.Net.Proxy.Enable, s.Net.Proxy.Dialer = true, &dialer{}
-	for _, name := range slices.Sorted(maps.Keys(props)) {
-		if _, ok := properties[name]; !ok {
-			return nil, &ConfigError{name, props[name], "this producer does not honour it"}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(properties)) {
-		p := properties[name]
-		value, given := props[name]
-		if !given {
-			value = p.fallback
-		}
-		if reason := p.set(c, strings.TrimSpace(value)); reason != "" {
-			return nil, &ConfigError{name, value, reason}
-		}
+	s.Net.Proxy.Enable, s.Net.Proxy.Dialer = true, c.dialer
+	if err := ReadProperties(c, properties, props); err != nil {
+		return nil, err
 	}
 	if len(c.Servers) == 0 {
 		return nil, &ConfigError{Name: "bootstrap.servers", Value: "[]", Reason: "No resolvable bootstrap urls given in bootstrap.servers"}
@@ -181,53 +148,6 @@ func (c *Config) settleIdempotence(props map[string]string) error {
 func (c *Config) batchSize() int        { return max(c.sarama.Producer.Flush.Bytes, 1) }
 func (c *Config) linger() time.Duration { return c.sarama.Producer.Flush.Frequency }
 
-func splitList(text string) []string {
-	var words []string
-	for word := range strings.SplitSeq(text, ",") {
-		if word = strings.TrimSpace(word); word != "" {
-			words = append(words, word)
-		}
-	}
-	return words
-}
-
-func intTo(least int, set func(*Config, int)) func(*Config, string) string {
-	return func(c *Config, v string) string {
-		n, err := strconv.ParseInt(v, 10, 64)
-		switch {
-		case err != nil || n > math.MaxInt32:
-			return "Not a number of type INT"
-		case n < int64(least):
-			return fmt.Sprintf("Value must be at least %d", least)
-		}
-		set(c, int(n))
-		return ""
-	}
-}
-
-func millisTo(set func(*Config, time.Duration)) func(*Config, string) string {
-	return func(c *Config, v string) string {
-		n, err := strconv.ParseInt(v, 10, 64)
-		switch {
-		case err != nil:
-			return "Not a number of type LONG"
-		case n < 0:
-			return "Value must be at least 0"
-		}
-		set(c, time.Duration(min(n, math.MaxInt64/int64(time.Millisecond)))*time.Millisecond)
-		return ""
-	}
-}
-
-func only(value string) func(*Config, string) string {
-	return func(_ *Config, v string) string {
-		if v != value {
-			return "this producer does not honour it yet"
-		}
-		return ""
-	}
-}
-
 // serializer accepts the classes that leave bytes as they are, because records carry bytes here.
 func serializer(_ *Config, class string) string {
 	switch class {
@@ -236,33 +156,4 @@ func serializer(_ *Config, class string) string {
 		return ""
 	}
 	return "Class " + class + " could not be found."
-}
-
-// dialer opens the connections, with the socket buffers asked for.
-type dialer struct {
-	net.Dialer
-	sendBuffer, receiveBuffer int // bytes; -1 leaves them to the system
-	failed                    func(addr string)
-}
-
-func dialerOf(c *Config) *dialer { return c.sarama.Net.Proxy.Dialer.(*dialer) }
-
-// Dial implements golang.org/x/net/proxy.Dialer.
-func (d *dialer) Dial(network, addr string) (net.Conn, error) {
-	conn, err := d.Dialer.Dial(network, addr)
-	if err != nil {
-		if d.failed != nil {
-			d.failed(addr)
-		}
-		return nil, err
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		if d.sendBuffer > 0 {
-			_ = tcp.SetWriteBuffer(d.sendBuffer) // a wish, as in Java
-		}
-		if d.receiveBuffer > 0 {
-			_ = tcp.SetReadBuffer(d.receiveBuffer)
-		}
-	}
-	return conn, nil
 }

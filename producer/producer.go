@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -79,7 +77,7 @@ func New(c *Config) (*Producer, error) {
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
-	dialerOf(c).failed = p.unreachable
+	c.dialer.Failed = p.unreachable
 	client, err := sarama.NewClient(c.Servers, c.sarama)
 	if err != nil {
 		return nil, fmt.Errorf("producer: %w", err)
@@ -346,22 +344,5 @@ func (p *Producer) warn(format string, args ...any) {
 	p.log().Named("org.apache.kafka.clients.NetworkClient").Warn(p.prefix() + fmt.Sprintf(format, args...))
 }
 
-// unreachable says which server does not answer, as Java's NetworkClient does.
-func (p *Producer) unreachable(addr string) {
-	host, at := "", addr
-	if !strings.ContainsAny(addr[:1], "0123456789[") {
-		host = addr[:strings.LastIndexByte(addr, ':')]
-	}
-	id := int32(-1)
-	if !slices.Contains(p.config.Servers, addr) {
-		for _, b := range p.client.Brokers() {
-			if b.Addr() == addr {
-				id = b.ID()
-			}
-		}
-	}
-	p.warn("Connection to node %d (%s/%s) could not be established. Broker may not be available.", id, host, at)
-	if id < 0 {
-		p.warn("Bootstrap broker %s (id: -1 rack: null) disconnected", addr)
-	}
-}
+// unreachable runs on sarama's goroutines.
+func (p *Producer) unreachable(addr string) { WarnUnreachable(p.log(), p.prefix(), p.client, addr) }

@@ -33,6 +33,7 @@ func init() {
 		{"zookeeper-server-start", "start a one-node ZooKeeper for development", zookeeperServerStart},
 		{"zookeeper-server-stop", "stop the ZooKeepers of this machine that this program started", zookeeperServerStop},
 		{"kafka-console-producer", "send the lines of the input to a topic", runConsoleProducer},
+		{"kafka-console-consumer", "print the records of topics", runConsoleConsumer},
 		{"kafka-topics", "list, describe, make, change and delete topics", runTopics},
 		{"kafka-run-class", "run a tool by the name of its Java class", runClass},
 	}

@@ -1,0 +1,107 @@
+package consumer
+
+import (
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/zurau/zurau/producer"
+	"go.uber.org/zap"
+)
+
+// Config is a consumer's configuration. Make it with NewConfig.
+type Config struct {
+	Servers        []string // bootstrap.servers
+	ClientID       string   // client.id
+	Reset          Reset    // auto.offset.reset: where to go on when the offset is not in the log
+	MaxPollRecords int      // max.poll.records: the most Poll returns at once
+	PartitionBytes int32    // max.partition.fetch.bytes
+	Logger         *zap.Logger
+	LogName        string // what log lines call this consumer by; clientId=... unless set
+
+	sarama *sarama.Config
+	dialer *producer.Dialer
+}
+
+// Reset says where a consumer goes on when it has no valid offset.
+type Reset string
+
+// The values of auto.offset.reset.
+const (
+	ResetEarliest Reset = "earliest"
+	ResetLatest   Reset = "latest"
+	ResetNone     Reset = "none" // Poll returns the error
+)
+
+// properties are those of Kafka 3.9's consumer that this one honours; a key that is not here is refused by name.
+var properties = map[string]producer.Property[Config]{
+	"bootstrap.servers": {Set: func(c *Config, v string) string { c.Servers = producer.List(v); return "" }},
+	"client.id":         {Set: func(c *Config, v string) string { c.ClientID = v; return "" }},
+	"auto.offset.reset": {Default: "latest", Set: func(c *Config, v string) string {
+		switch c.Reset = Reset(v); c.Reset {
+		case ResetEarliest, ResetLatest, ResetNone:
+			return ""
+		}
+		return "String must be one of: latest, earliest, none"
+	}},
+	"isolation.level": {Default: "read_uncommitted", Set: func(c *Config, v string) string {
+		switch v {
+		case "read_committed":
+			c.sarama.Consumer.IsolationLevel = sarama.ReadCommitted
+		case "read_uncommitted":
+			c.sarama.Consumer.IsolationLevel = sarama.ReadUncommitted
+		default:
+			return "String must be one of: read_committed, read_uncommitted"
+		}
+		return ""
+	}},
+	"fetch.min.bytes": {Default: "1", Set: producer.Int(0, func(c *Config, n int) { c.sarama.Consumer.Fetch.Min = int32(n) })},
+	"fetch.max.bytes": {Default: "52428800", Set: producer.Int(0, func(c *Config, n int) { c.sarama.Consumer.Fetch.MaxBytes = int32(n) })},
+	"fetch.max.wait.ms": {Default: "500", Set: producer.Millis(func(c *Config, d time.Duration) {
+		c.sarama.Consumer.MaxWaitTime = d
+	})},
+	"max.partition.fetch.bytes": {Default: "1048576", Set: producer.Int(0, func(c *Config, n int) { c.PartitionBytes = int32(n) })},
+	"max.poll.records":          {Default: "500", Set: producer.Int(1, func(c *Config, n int) { c.MaxPollRecords = n })},
+	"request.timeout.ms":        {Default: "30000", Set: producer.Millis(func(c *Config, d time.Duration) { c.sarama.Net.ReadTimeout = d })},
+	"retry.backoff.ms":          {Default: "100", Set: producer.Millis(func(c *Config, d time.Duration) { c.sarama.Consumer.Retry.Backoff = d })},
+	"metadata.max.age.ms":       {Default: "300000", Set: producer.Millis(func(c *Config, d time.Duration) { c.sarama.Metadata.RefreshFrequency = d })},
+	"send.buffer.bytes":         {Default: "131072", Set: producer.Int(-1, func(c *Config, n int) { c.dialer.SendBuffer = n })},
+	"receive.buffer.bytes":      {Default: "65536", Set: producer.Int(-1, func(c *Config, n int) { c.dialer.ReceiveBuffer = n })},
+	"client.rack":               {Set: func(c *Config, v string) string { c.sarama.RackID = v; return "" }},
+	"check.crcs":                {Default: "true", Set: producer.Only[Config]("true")},
+	"security.protocol":         {Default: "PLAINTEXT", Set: producer.Only[Config]("PLAINTEXT")},
+	"key.deserializer":          {Set: deserializer},
+	"value.deserializer":        {Set: deserializer},
+}
+
+// NewConfig reads Java's consumer properties. The defaults are those of Kafka 3.9.
+func NewConfig(props map[string]string) (*Config, error) {
+	c := &Config{sarama: sarama.NewConfig(), dialer: &producer.Dialer{}}
+	s := c.sarama
+	s.Version = sarama.MaxVersion // the ApiVersions answer of each broker lowers it
+	s.Metadata.Full = false
+	s.Metadata.AllowAutoTopicCreation = true
+	s.Net.Proxy.Enable, s.Net.Proxy.Dialer = true, c.dialer
+	if err := producer.ReadProperties(c, properties, props); err != nil {
+		return nil, err
+	}
+	if len(c.Servers) == 0 {
+		return nil, &producer.ConfigError{Name: "bootstrap.servers", Value: "[]",
+			Reason: "No resolvable bootstrap urls given in bootstrap.servers"}
+	}
+	s.ClientID = c.ClientID
+	if s.ClientID == "" {
+		s.ClientID = "consumer-1"
+	}
+	c.LogName = "clientId=" + s.ClientID
+	return c, nil
+}
+
+// deserializer accepts the classes that leave bytes as they are, because records carry bytes here.
+func deserializer(_ *Config, class string) string {
+	switch strings.TrimPrefix(class, "org.apache.kafka.common.serialization.") {
+	case "", "ByteArrayDeserializer", "StringDeserializer":
+		return ""
+	}
+	return "Class " + class + " could not be found."
+}
