@@ -14,7 +14,7 @@ import (
 // and left out, so that it stops nobody else.
 func (t *term) readBrokers() map[int32]zkmeta.BrokerInfo {
 	var found map[int32]zkmeta.BrokerInfo
-	t.ask(func(ctx context.Context) (err error) {
+	t.read(func(ctx context.Context) (err error) {
 		found, err = t.zk.Brokers(ctx)
 		return err
 	})
@@ -82,7 +82,7 @@ func (t *term) openQueue(id int32, b zkmeta.BrokerInfo) {
 
 // watchBroker watches a registration for changed endpoints.
 func (t *term) watchBroker(id int32) {
-	t.brokerWatch[id] = t.zk.WatchData(zkmeta.BrokerIDPath(id), t.hint("BrokerModifications", t.brokersChanged))
+	t.brokerWatch[id] = t.zk.WatchData(zkmeta.BrokerIDPath(id), t.hint("BrokerChange", t.brokersChanged))
 }
 
 // brokersJoined takes brokers in (Kafka: onBrokerStartup): the others learn their addresses, they learn everything, and

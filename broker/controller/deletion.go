@@ -35,7 +35,7 @@ func (t *term) queueDeletionsFound() {
 
 func (t *term) readDeletionMarks() []string {
 	var marks []string
-	t.ask(func(ctx context.Context) (err error) {
+	t.read(func(ctx context.Context) (err error) {
 		marks, err = t.zk.DeleteQueue(ctx)
 		return err
 	})
@@ -87,7 +87,9 @@ func (t *term) deletionsAsked() {
 }
 
 func (t *term) dropMarks(names []string) {
-	t.ask(func(ctx context.Context) error { return t.zk.UnmarkTopics(ctx, t.epoch, names) })
+	if len(names) > 0 {
+		t.write("marks of topics to delete", func(ctx context.Context) error { return t.zk.UnmarkTopics(ctx, t.epoch, names) })
+	}
 }
 
 // resumeDeletions takes every queued topic as far as it can go now.
@@ -223,8 +225,12 @@ func (t *term) finishDeletion(name string) {
 	}
 	t.topicWatch[name].Stop()
 	delete(t.topicWatch, name)
-	if t.ask(func(ctx context.Context) error { return t.zk.RemoveTopic(ctx, t.epoch, name) }) == nil {
-		t.cluster.removeTopic(name)
+	err := t.write("deletion of topic "+name, func(ctx context.Context) error { return t.zk.RemoveTopic(ctx, t.epoch, name) })
+	if !t.alive() {
+		return // the mark is still there, and the next term goes on
+	}
+	t.cluster.removeTopic(name)
+	if err == nil {
 		t.log.Info("Topic deleted", zap.String("topic", name))
 	}
 }

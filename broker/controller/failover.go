@@ -79,7 +79,7 @@ func (c *Controller) takeOffice(epoch zkmeta.Epoch) {
 func (c *Controller) newTerm(epoch zkmeta.Epoch) *term {
 	t := &term{
 		opt:         &c.opt,
-		zk:          pendingZK{c.session},
+		zk:          c.session,
 		epoch:       epoch,
 		cluster:     newCluster(),
 		batch:       newBatch(),
@@ -165,7 +165,10 @@ func (t *term) begin() {
 
 // setUpFeature makes /feature what this level writes (KIP-584). ZooKeeper-mode brokers finalize no features.
 func (t *term) setUpFeature() {
-	t.ask(func(ctx context.Context) error { return t.zk.SetUpFeature(ctx) })
+	t.write("set up /feature", func(ctx context.Context) error {
+		_, err := t.zk.SetUpFeatures(ctx)
+		return err
+	})
 }
 
 // load fills the cluster from ZooKeeper.

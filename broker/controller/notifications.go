@@ -31,17 +31,34 @@ func (t *term) watch() {
 
 // forgetNotifications deletes what lies there from before the term: everything is read afresh anyhow.
 func (t *term) forgetNotifications() {
-	t.ask(func(ctx context.Context) error { return t.zk.RemoveLogDirEvents(ctx, t.epoch, nil) })
-	t.ask(func(ctx context.Context) error { return t.zk.RemoveISRChanges(ctx, t.epoch, nil) })
+	t.removeLogDirEvents(t.readNotifications((*zkmeta.Session).LogDirEvents))
+	t.removeISRChanges(t.readNotifications((*zkmeta.Session).IsrChanges))
+}
+
+func (t *term) readNotifications(read func(*zkmeta.Session, context.Context) (zkmeta.Notifications, error)) zkmeta.Notifications {
+	var n zkmeta.Notifications
+	t.read(func(ctx context.Context) (err error) {
+		n, err = read(t.zk, ctx)
+		return err
+	})
+	return n
+}
+
+func (t *term) removeLogDirEvents(n zkmeta.Notifications) {
+	if len(n.Names) > 0 {
+		t.write("log directory events", func(ctx context.Context) error { return t.zk.RemoveLogDirEvents(ctx, t.epoch, n.Names) })
+	}
+}
+
+func (t *term) removeISRChanges(n zkmeta.Notifications) {
+	if len(n.Names) > 0 {
+		t.write("ISR change notifications", func(ctx context.Context) error { return t.zk.RemoveIsrChanges(ctx, t.epoch, n.Names) })
+	}
 }
 
 // isrsChanged takes over ISRs that leaders of a protocol level below 2.7-IV2 wrote into ZooKeeper themselves.
 func (t *term) isrsChanged() {
-	var changes isrChanges
-	t.ask(func(ctx context.Context) (err error) {
-		changes, err = t.zk.ISRChanges(ctx)
-		return err
-	})
+	changes := t.readNotifications((*zkmeta.Session).IsrChanges)
 	if len(changes.Names) == 0 {
 		return
 	}
@@ -56,17 +73,13 @@ func (t *term) isrsChanged() {
 	}
 	t.batch.updateMetadata(t.cluster, t.cluster.brokerIDs(), changed...)
 	t.flush()
-	t.ask(func(ctx context.Context) error { return t.zk.RemoveISRChanges(ctx, t.epoch, changes.Names) })
+	t.removeISRChanges(changes)
 }
 
 // logDirsFailed asks the brokers that lost a log directory for the state of each of their replicas: the ones they
 // cannot open answer KAFKA_STORAGE_ERROR.
 func (t *term) logDirsFailed() {
-	var events logDirEvents
-	t.ask(func(ctx context.Context) (err error) {
-		events, err = t.zk.LogDirEvents(ctx)
-		return err
-	})
+	events := t.readNotifications((*zkmeta.Session).LogDirEvents)
 	if len(events.Names) == 0 {
 		return
 	}
@@ -75,7 +88,7 @@ func (t *term) logDirsFailed() {
 		brokers[id] = true
 	}
 	t.moveReplicas(t.cluster.replicasOn(brokers), onlineReplica)
-	t.ask(func(ctx context.Context) error { return t.zk.RemoveLogDirEvents(ctx, t.epoch, events.Names) })
+	t.removeLogDirEvents(events)
 }
 
 // onLeaderAndISRResponse keeps track of log directories. Other errors of partitions are noise: a new controller is

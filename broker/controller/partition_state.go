@@ -92,8 +92,9 @@ func (t *term) movePartitions(ps []*partition, to partitionState, how strategy) 
 	}
 	if to == onlinePartition {
 		fresh := keepPartitions(legal, func(p *partition) bool { return p.state == newPartition })
+		led := keepPartitions(legal, func(p *partition) bool { return p.state != newPartition })
 		t.initialise(fresh, failed)
-		t.elect(keepPartitions(legal, func(p *partition) bool { return p.state != newPartition }), how, failed)
+		t.elect(led, how, failed)
 	} else {
 		for _, p := range legal {
 			t.setPartitionState(p, to)

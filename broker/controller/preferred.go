@@ -9,15 +9,22 @@ import (
 )
 
 // preferredElectionAsked gives partitions back to their first replica, as /admin/preferred_replica_election asks (Kafka:
-// PreferredReplicaLeaderElection). The znode is deleted afterwards, also for partitions that could not be served.
+// PreferredReplicaLeaderElection). The znode is deleted afterwards, also for partitions that could not be served, and, as Kafka's controller
+// tries at the start of a term, when there is none.
 func (t *term) preferredElectionAsked() {
-	asked, found := t.readPreferredElection()
-	if !found {
-		return
+	var asked []topic.Partition
+	err := t.read(func(ctx context.Context) (err error) {
+		asked, err = t.zk.ReadPreferredElection(ctx)
+		return err
+	})
+	switch {
+	case err != nil:
+		t.log.Error("A preferred leader election was asked for in words nobody understands", zap.Error(err))
+	case len(asked) > 0:
+		t.log.Info("Preferred leader election", zap.Int("partitions", len(asked)))
+		t.electPreferred(asked)
 	}
-	t.log.Info("Preferred leader election", zap.Int("partitions", len(asked)))
-	t.electPreferred(asked)
-	t.ask(func(ctx context.Context) error { return t.zk.RemovePreferredElection(ctx, t.epoch) })
+	t.write("end of the preferred leader election", func(ctx context.Context) error { return t.zk.RemovePreferredElection(ctx, t.epoch) })
 }
 
 // electPreferred elects the first replicas of partitions that exist, stay, and are led by another one.

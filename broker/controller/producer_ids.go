@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/zkmeta"
 )
 
 // AllocateProducerIDs gives a broker a block of producer ids that no broker ever had (KIP-730; 67).
@@ -22,15 +23,19 @@ func (c *Controller) AllocateProducerIDs(ctx context.Context, req *kmsg.Allocate
 			resp.ErrorCode = kerr.StaleBrokerEpoch.Code
 			return resp
 		}
-		var block producerIDBlock
-		err := t.ask(func(ctx context.Context) (err error) {
+		var block zkmeta.ProducerIDBlock
+		err := t.write("producer id block", func(ctx context.Context) (err error) {
 			block, err = t.zk.NextProducerIDBlock(ctx, req.BrokerID)
 			return err
 		})
-		if err != nil {
+		switch {
+		case !t.alive():
 			return refused
+		case err != nil:
+			resp.ErrorCode = kerr.UnknownServerError.Code
+		default:
+			resp.ProducerIDStart, resp.ProducerIDLen = block.First, int32(block.Last-block.First+1)
 		}
-		resp.ProducerIDStart, resp.ProducerIDLen = block.Start, int32(block.End-block.Start+1)
 		return resp
 	})
 }

@@ -24,7 +24,7 @@ func (t *term) readStates(ps []*partition) (found states) {
 	for i, p := range ps {
 		tps[i] = p.Partition
 	}
-	t.ask(func(ctx context.Context) (err error) {
+	t.read(func(ctx context.Context) (err error) {
 		found, err = t.zk.ReadStates(ctx, tps)
 		return err
 	})
@@ -53,19 +53,19 @@ func (t *term) readStatesOf(ps []*partition, failed failures) states {
 
 // createStates creates state znodes and returns those that are now as wanted.
 func (t *term) createStates(wanted states, failed failures) states {
-	created, _ := t.write(wanted, failed, t.zk.CreateStates)
+	created, _ := t.writeStates(wanted, failed, t.zk.CreateStates)
 	return created
 }
 
 // updateStates rewrites state znodes that still have the version they were read with. It returns those that are now as
 // wanted, with their new version, and the ones that had another version.
 func (t *term) updateStates(wanted states, failed failures) (written states, again map[topic.Partition]bool) {
-	return t.write(wanted, failed, t.zk.UpdateStates)
+	return t.writeStates(wanted, failed, t.zk.UpdateStates)
 }
 
 type stateWriter func(context.Context, zkmeta.Epoch, map[topic.Partition]zkmeta.PartitionState) map[topic.Partition]zkmeta.StateResult
 
-func (t *term) write(wanted states, failed failures, write stateWriter) (written states, again map[topic.Partition]bool) {
+func (t *term) writeStates(wanted states, failed failures, write stateWriter) (written states, again map[topic.Partition]bool) {
 	written, again = make(states, len(wanted)), make(map[topic.Partition]bool)
 	if len(wanted) == 0 || !t.alive() {
 		return written, again
@@ -78,10 +78,10 @@ func (t *term) write(wanted states, failed failures, write stateWriter) (written
 			written[tp] = st
 		case errors.Is(err, zkmeta.ErrBadVersion):
 			again[tp] = true
-		case errors.Is(err, zkmeta.ErrNoNode), errors.Is(err, zkmeta.ErrNodeExists):
-			failed[tp] = err
-		default:
+		case inDoubt(err):
 			t.end(err)
+		default:
+			failed[tp] = err
 		}
 	}
 	return written, again
@@ -98,7 +98,7 @@ func (t *term) topicsAllowUnclean(names []string) map[string]bool {
 		entities[i] = zkmeta.TopicEntity(name)
 	}
 	var found map[zkmeta.Entity]map[string]string
-	t.ask(func(ctx context.Context) (err error) {
+	t.read(func(ctx context.Context) (err error) {
 		found, err = t.zk.ReadConfigs(ctx, entities)
 		return err
 	})

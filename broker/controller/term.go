@@ -17,7 +17,7 @@ import (
 // sends nothing, and the loop throws it away when the event is done.
 type term struct {
 	opt     *Options
-	zk      pendingZK
+	zk      *zkmeta.Session
 	epoch   zkmeta.Epoch
 	cluster *cluster
 	batch   *batch
@@ -50,23 +50,38 @@ func (t *term) end(why error) {
 	}
 }
 
-// ask makes one call to ZooKeeper if the term lasts, and ends the term when the call leaves it in doubt. What ok lists
-// are refusals the caller deals with.
-func (t *term) ask(call func(ctx context.Context) error, ok ...error) error {
+// read makes one reading call. A failed one ends the term, for what was not read must not be taken for what is not
+// there; only data that cannot be understood is the caller's business.
+func (t *term) read(call func(ctx context.Context) error) error {
 	if !t.alive() {
 		return t.over
 	}
 	err := call(t.zk.Context())
-	if err == nil {
-		return nil
+	var failed *zkmeta.CallError
+	if errors.As(err, &failed) || inDoubt(err) {
+		t.end(err)
 	}
-	for _, refusal := range ok {
-		if errors.Is(err, refusal) {
-			return err
-		}
-	}
-	t.end(err)
 	return err
+}
+
+// write makes one writing call. A refusal is certain and only logged; the end of the epoch and an unknown outcome end
+// the term.
+func (t *term) write(what string, call func(ctx context.Context) error) error {
+	if !t.alive() {
+		return t.over
+	}
+	err := call(t.zk.Context())
+	if inDoubt(err) {
+		t.end(err)
+	} else if err != nil {
+		t.log.Error("ZooKeeper refused a write of the controller", zap.String("what", what), zap.Error(err))
+	}
+	return err
+}
+
+// inDoubt tells the errors after which a controller does not know what is true any more.
+func inDoubt(err error) bool {
+	return errors.Is(err, zkmeta.ErrUnknown) || errors.Is(err, zkmeta.ErrNotSent) || errors.Is(err, zkmeta.ErrControllerMoved)
 }
 
 // about are the fields every line of the state change log begins with.

@@ -15,7 +15,7 @@ import (
 // readTopicNames lists the topics and watches each znode, the ones that cannot be read too: they may be mended.
 func (t *term) readTopicNames() []string {
 	var names []string
-	t.ask(func(ctx context.Context) (err error) {
+	t.read(func(ctx context.Context) (err error) {
 		names, err = t.zk.Topics(ctx)
 		return err
 	})
@@ -32,7 +32,7 @@ func (t *term) watchTopics(names []string) {
 		paths[i] = zkmeta.TopicPath(name)
 	}
 	var watches []*zkmeta.Watch
-	t.ask(func(ctx context.Context) (err error) {
+	t.read(func(ctx context.Context) (err error) {
 		watches, err = t.zk.WatchDataOf(ctx, paths, func(path string) {
 			name := strings.TrimPrefix(path, zkmeta.TopicsPath+"/")
 			t.hint("PartitionModifications "+name, func() { t.topicModified(name) })()
@@ -48,7 +48,7 @@ func (t *term) watchTopics(names []string) {
 func (t *term) readTopics(names []string) map[string]zkmeta.TopicAssignment {
 	var found map[string]zkmeta.TopicAssignment
 	if len(names) > 0 {
-		t.ask(func(ctx context.Context) (err error) {
+		t.read(func(ctx context.Context) (err error) {
 			found, err = t.zk.ReadTopics(ctx, names)
 			return err
 		})
@@ -72,7 +72,7 @@ func (t *term) giveTopicIDs(names []string) {
 
 // writeTopic writes a topic's assignment as we know it; keys that others put there stay.
 func (t *term) writeTopic(s *topicState) {
-	t.ask(func(ctx context.Context) error { return t.zk.SetTopic(ctx, t.epoch, s.name, s.assignment()) }, zkmeta.ErrNoNode)
+	t.write("assignment of topic "+s.name, func(ctx context.Context) error { return t.zk.SetTopic(ctx, t.epoch, s.name, s.assignment()) })
 }
 
 // assignment is the content of the topic's znode.
