@@ -1,0 +1,140 @@
+package storage
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Flush makes everything appended so far durable and moves the recovery point behind it. Whoever comes while a flush is
+// under way waits for the next one, which then serves all who wait: one sync for many appends.
+func (l *Log) Flush() error {
+	l.mu.Lock()
+	wanted := l.mu.view.LogEndOffset
+	l.mu.Unlock()
+	return l.flush(wanted, true)
+}
+
+// flushSealed makes the segments before the active one durable.
+func (l *Log) flushSealed() error {
+	l.mu.Lock()
+	wanted := l.activeLocked().base
+	l.mu.Unlock()
+	return l.flush(wanted, false)
+}
+
+// flushJob is what one flush has to sync, collected under the log's lock and worked off without it.
+type flushJob struct {
+	segments    []*segment // acquired
+	snapshots   []string
+	syncDir     bool
+	end         int64 // the recovery point afterwards
+	truncations int
+}
+
+// flush syncs what is not durable yet below wanted.
+func (l *Log) flush(wanted int64, active bool) error {
+	l.flushing.Lock()
+	defer l.flushing.Unlock()
+	job, err := l.planFlush(wanted, active)
+	if err == nil {
+		err = job.run(l)
+	}
+	job.release()
+	if err != nil {
+		return l.diskError("flush", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.truncations == job.truncations && job.end > l.mu.recoveryPoint {
+		l.mu.recoveryPoint = job.end
+	}
+	return nil
+}
+
+// planFlush collects what to sync. Index entries in memory go to their files here: a recovery point says that the indexes before it
+// are good.
+func (l *Log) planFlush(wanted int64, active bool) (flushJob, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	job := flushJob{truncations: l.mu.truncations}
+	if err := l.usable(); err != nil {
+		return job, err
+	}
+	l.mu.lastFlush = time.Now()
+	if wanted <= l.mu.recoveryPoint && !l.mu.dirChanged {
+		return job, nil // another flush was faster
+	}
+	if err := l.saveTopicIDLocked(); err != nil {
+		return job, err
+	}
+	if l.mu.epochsChanged {
+		if err := l.saveEpochsLocked(); err != nil {
+			return job, err
+		}
+	}
+	job.end = l.activeLocked().base
+	last := len(l.mu.segments) - 1
+	if active {
+		job.end = l.mu.view.LogEndOffset
+		last++
+	}
+	for _, s := range l.mu.segments[:last] {
+		if !s.unsynced || !s.acquire() {
+			continue
+		}
+		job.segments = append(job.segments, s)
+		if err := errors.Join(s.offsets.save(), s.times.save()); err != nil {
+			return job, err
+		}
+		s.unsynced = false
+	}
+	job.snapshots = l.mu.producers.takeUnsynced()
+	job.syncDir = l.mu.dirChanged
+	l.mu.dirChanged = false
+	return job, nil
+}
+
+func (j *flushJob) run(l *Log) error {
+	for _, path := range j.snapshots {
+		if err := syncPath(l.home.disk, path); err != nil {
+			return err
+		}
+	}
+	for _, s := range j.segments {
+		if err := s.sync(); err != nil && !(s.removed.Load() && errors.Is(err, fs.ErrNotExist)) {
+			return err
+		}
+	}
+	if j.syncDir {
+		return l.home.disk.SyncDir(l.dir)
+	}
+	return nil
+}
+
+func (j *flushJob) release() {
+	for _, s := range j.segments {
+		s.Release()
+	}
+	j.segments = nil
+}
+
+// syncPath syncs a file by name; one that is gone needs none.
+func syncPath(disk fileSystem, path string) error {
+	f, err := disk.OpenFile(path, os.O_RDWR)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// flushDue tells whether flush.ms have passed since the last flush and there is something to flush.
+func (l *Log) flushDue(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.recoveryPoint < l.mu.view.LogEndOffset && now.Sub(l.mu.lastFlush).Milliseconds() >= l.Config().FlushMS
+}

@@ -1,0 +1,198 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/zurau/zurau/broker/config"
+	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/record"
+)
+
+// recoverLocked reads every segment from the one with the recovery point on: checksums, indexes, epochs and the producer state come
+// out of it, and where a batch is not whole and sound the log ends. It returns the log end.
+func (l *Log) recoverLocked(recoveryPoint int64, conf *config.Topic) (end int64, err error) {
+	first := 0
+	for first+1 < len(l.mu.segments) && l.mu.segments[first+1].base <= recoveryPoint {
+		first++
+	}
+	base := l.mu.segments[first].base
+	p := l.mu.producers
+	if err := p.load(l.mu.segments[0].base, base, time.Now().UnixMilli(), l.home.producerExpirationMS); err != nil {
+		return 0, err
+	}
+	if err := l.replayLocked(p, p.end, base); err != nil {
+		return 0, err
+	}
+	p.end = base
+	for i := first; i < len(l.mu.segments); i++ {
+		s := l.mu.segments[i]
+		l.home.logger.Info(fmt.Sprintf("[LogLoader partition=%s, dir=%s] Recovering unflushed segment %d. %d/%d recovered for %s.",
+			l.partition, l.home.path, s.base, i-first, len(l.mu.segments)-first, l.partition))
+		p.end = max(p.end, s.base)
+		if err := p.removeSnapshots(func(o int64) bool { return o > s.base }); err != nil {
+			return 0, err
+		}
+		if i > first {
+			if err := p.takeSnapshot(); err != nil {
+				return 0, err
+			}
+		}
+		found, err := s.recover(conf, p, l.mu.epochs)
+		if err != nil {
+			return 0, err
+		}
+		l.mu.epochsChanged = l.mu.epochsChanged || found.epochs
+		end = found.end
+		if found.cut > 0 {
+			l.sayCut(s, found)
+			return end, l.dropAfterLocked(i)
+		}
+	}
+	return end, nil
+}
+
+// sayCut tells the operator, in the words Kafka has for it, what a crash has cost.
+func (l *Log) sayCut(s *segment, f recovered) {
+	l.home.logger.Warn(fmt.Sprintf("[LogLoader partition=%s, dir=%s] Corruption found in segment %d, truncating to offset %d",
+		l.partition, l.home.path, s.base, f.end), zap.Int64("bytes", f.cut), zap.Int64("position", s.size.Load()), zap.NamedError("because", f.why))
+}
+
+// dropAfterLocked deletes the segments behind index i: what follows a cut is not a continuation.
+func (l *Log) dropAfterLocked(i int) error {
+	gone := l.mu.segments[i+1:]
+	if len(gone) == 0 {
+		return nil
+	}
+	l.home.logger.Warn(fmt.Sprintf("[LogLoader partition=%s, dir=%s] Deleting %d unflushed segments after the corrupted one",
+		l.partition, l.home.path, len(gone)))
+	for _, s := range newestFirst(gone) {
+		renamed, err := s.renameFiles(deletedSuffix)
+		if err != nil {
+			return err
+		}
+		for _, path := range renamed {
+			if err := removeIfExists(l.home.disk, path); err != nil {
+				return err
+			}
+		}
+		s.Release()
+	}
+	l.mu.segments = l.mu.segments[:i+1]
+	l.mu.dirChanged = true
+	return nil
+}
+
+// reindex builds the indexes of a segment again. Batches that are not sound end it.
+func reindex(s *segment, conf *config.Topic) error {
+	_, err := s.recover(conf, nil, nil)
+	return err
+}
+
+// recovered is what reading through a segment gave.
+type recovered struct {
+	end    int64 // next offset
+	cut    int64 // bytes that were cut off
+	why    error // the first unsound batch, nil when it was merely not whole
+	epochs bool  // the epoch cache has changed
+}
+
+// recover reads the segment through. Its indexes are made anew; the producer state and the epochs take the batches in, where given. The
+// file ends behind the last sound batch afterwards. Java: LogSegment.recover.
+func (s *segment) recover(conf *config.Topic, p *producerState, epochs *epochCache) (found recovered, err error) {
+	f, err := s.handle()
+	if err != nil {
+		return found, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return found, err
+	}
+	if err := errors.Join(s.offsets.create(), s.times.create()); err != nil {
+		return found, err
+	}
+	if p != nil {
+		if err := s.txns.reset(); err != nil {
+			return found, err
+		}
+	}
+	found.end = s.base
+	maxTimestamp, maxOffset := record.NoTimestamp, s.base
+	sinceIndex := int64(0)
+	r := batchReader{f: f, end: info.Size(), check: true}
+	for {
+		b, position, err := r.next()
+		if err == nil && b != nil {
+			err = s.fits(b, found.end, position > 0)
+		}
+		if err != nil && !isLogDamage(err) {
+			return found, err
+		}
+		if err != nil || b == nil {
+			found.why = err
+			break
+		}
+		if ts := b.MaxTimestamp(); ts > maxTimestamp {
+			maxTimestamp, maxOffset = ts, b.LastOffset()
+		}
+		if position == 0 {
+			s.firstTimestamp = b.MaxTimestamp()
+		}
+		if sinceIndex > int64(conf.IndexIntervalBytes) {
+			if err := s.offsets.append(b.LastOffset(), position); err != nil {
+				return found, err
+			}
+			if _, err := s.times.maybeAppend(maxTimestamp, maxOffset); err != nil {
+				return found, err
+			}
+			sinceIndex = 0
+		}
+		sinceIndex += int64(b.SizeBytes())
+		if epochs != nil && b.Magic() >= 2 && b.LeaderEpoch() > epochs.latest() {
+			found.epochs = epochs.assign(b.LeaderEpoch(), b.BaseOffset()) || found.epochs
+		}
+		if p != nil {
+			if err := applyBatch(p, s, b); err != nil {
+				return found, err
+			}
+		}
+		found.end = b.NextOffset()
+	}
+	return found, s.endAt(r.position, info.Size(), maxTimestamp, maxOffset, &found)
+}
+
+// fits tells whether a sound batch can be the next one of this segment.
+func (s *segment) fits(b record.Batch, next int64, notFirst bool) error {
+	if _, ok := relativeOffset(b.LastOffset(), s.base); !ok {
+		return kerr.New(kerr.CorruptMessage, "offset %d does not belong into a segment with base %d", b.LastOffset(), s.base)
+	}
+	if notFirst && b.LastOffset() < next {
+		return kerr.New(kerr.CorruptMessage, "offset %d follows %d", b.LastOffset(), next-1)
+	}
+	return nil
+}
+
+// endAt cuts the file behind the last sound batch and closes the indexes.
+func (s *segment) endAt(end, size, maxTimestamp, maxOffset int64, found *recovered) error {
+	found.cut = size - end
+	s.size.Store(end)
+	s.mu.Lock()
+	s.mu.maxTimestamp, s.mu.maxOffset = maxTimestamp, maxOffset
+	f := s.mu.file
+	s.mu.Unlock()
+	s.unsynced = true
+	if found.cut > 0 {
+		if err := f.Truncate(end); err != nil {
+			return err
+		}
+	}
+	if maxTimestamp >= 0 {
+		if _, err := s.times.maybeAppend(maxTimestamp, maxOffset); err != nil {
+			return err
+		}
+	}
+	return errors.Join(s.offsets.save(), s.times.save())
+}
