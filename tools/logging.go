@@ -45,19 +45,20 @@ var brokerLogFiles = []struct{ logger, file string }{
 
 // newToolLogger logs what a person should see, WARN and above, on stderr.
 func newToolLogger(stderr io.Writer) *zap.Logger {
-	return zap.New(&log4jCore{LevelEnabler: zapcore.WarnLevel, sink: &logSink{console: stderr}})
+	return zap.New(&log4jCore{LevelEnabler: zapcore.WarnLevel, sink: &logSink{console: stderr, consoleLevel: zapcore.WarnLevel}})
 }
 
-// newServerLogger logs INFO and above on stdout and in the files of dir. close flushes and closes the files. A dir
-// that cannot be written is said once on stdout and then done without.
-func newServerLogger(stdout io.Writer, dir string) (logger *zap.Logger, closeFiles func()) {
-	sink := &logSink{console: stdout, dir: dir}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+// newServerLogger logs INFO and above in the files of dir, and what reaches consoleLevel on stdout. A dir that cannot be
+// written is said once on stdout and then done without.
+func newServerLogger(stdout io.Writer, consoleLevel zapcore.Level, dir string) (logger *zap.Logger, closeFiles func()) {
+	sink := &logSink{console: stdout, consoleLevel: consoleLevel, dir: dir}
+	err := os.MkdirAll(dir, 0o755)
+	if err != nil {
 		sink.dir = ""
 	}
 	logger = zap.New(&log4jCore{LevelEnabler: zapcore.InfoLevel, sink: sink})
-	if sink.dir == "" {
-		logger.Named("kafka.utils.Logging").Warn("no log files", zap.String("dir", dir))
+	if err != nil {
+		logger.Named("kafka.utils.Logging").Warn("no log files", zap.Error(err))
 	}
 	return logger, sink.close
 }
@@ -101,7 +102,7 @@ func (c *log4jCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	if name, ok := loggerNames[e.LoggerName]; ok {
 		e.LoggerName = name
 	}
-	return c.sink.write(e.LoggerName, e.Time, log4jLine(e, c.fields, fields))
+	return c.sink.write(e, log4jLine(e, c.fields, fields))
 }
 
 // Sync implements zapcore.Core; every line is written when it is logged.
@@ -154,25 +155,26 @@ func log4jLevel(l zapcore.Level) string {
 // logSink is where lines go: a console and, for servers, the files of a folder. Each file is moved aside once an hour,
 // named by the hour it holds, as Kafka's appenders do.
 type logSink struct {
-	console io.Writer
-	dir     string // "" for a tool: console only
-	mu      struct {
+	console      io.Writer
+	consoleLevel zapcore.Level
+	dir          string // "" for a tool: console only
+	mu           struct {
 		sync.Mutex
 		files map[string]*hourlyFile
 	}
 }
 
-func (s *logSink) write(logger string, at time.Time, line []byte) error {
+func (s *logSink) write(e zapcore.Entry, line []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	file := "server.log"
 	for _, route := range brokerLogFiles {
-		if strings.HasPrefix(logger, route.logger) {
+		if strings.HasPrefix(e.LoggerName, route.logger) {
 			file = route.file
 		}
 	}
 	var err error
-	if file == "server.log" || s.dir == "" {
+	if e.Level >= s.consoleLevel && (file == "server.log" || s.dir == "") {
 		_, err = s.console.Write(line)
 	}
 	if s.dir == "" {
@@ -186,7 +188,7 @@ func (s *logSink) write(logger string, at time.Time, line []byte) error {
 		f = &hourlyFile{path: filepath.Join(s.dir, file)}
 		s.mu.files[file] = f
 	}
-	return f.write(at, line)
+	return f.write(e.Time, line)
 }
 
 func (s *logSink) close() {

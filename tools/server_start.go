@@ -1,6 +1,131 @@
 package main
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
 
-func run(ctx context.Context, args []string, io stdio) int         { return 1 }
-func serverStart(ctx context.Context, args []string, io stdio) int { return 1 }
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/zurau/zurau/broker/config"
+)
+
+// serverStart is kafka-server-start: the broker of one server.properties, until TERM or INT stops it cleanly.
+func serverStart(ctx context.Context, args []string, io stdio) int {
+	if len(args) == 0 {
+		fmt.Fprintln(io.Out, "USAGE: kafka-server-start.sh [-daemon] server.properties [--override property=value]*")
+		return 1
+	}
+	if args[0] == "-daemon" {
+		return startDaemon("kafka-server-start", "kafkaServer", args[1:], io)
+	}
+	logger, closeLogs := newServerLogger(io.Out, zapcore.InfoLevel, logDir())
+	defer closeLogs()
+	main := logger.Named("kafka.Kafka$")
+	cfg, status, err := serverConfig(args, io, logger)
+	if err != nil {
+		main.Error("Exiting Kafka due to fatal exception\n" + startError(err))
+		return 1
+	}
+	if cfg == nil {
+		return status
+	}
+	logVersion(logger)
+	return serveUntilDone(ctx, logger, newBroker(cfg, logger), func() {})
+}
+
+// server is a broker as its process sees it.
+type server interface {
+	Start(ctx context.Context) error
+	Stop(ctx context.Context)
+	ID() int32
+	Addr(listener string) net.Addr
+}
+
+// serveUntilDone runs s until ctx ends and gives the exit status. up is called when s has started.
+func serveUntilDone(ctx context.Context, logger *zap.Logger, s server, up func()) int {
+	if err := s.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return 0 // stopped while it was starting
+		}
+		logger.Named("kafka.Kafka$").Error("Exiting Kafka due to fatal exception during startup.\n" + startError(err))
+		return 1
+	}
+	up()
+	<-ctx.Done()
+	logger.Named("org.apache.kafka.common.utils.LoggingSignalHandler").Info(
+		fmt.Sprintf("Terminating process due to signal (%v)", context.Cause(ctx)))
+	s.Stop(context.WithoutCancel(ctx))
+	return 0
+}
+
+// startError shows an error as log4j shows an exception: class and text on a line of their own.
+func startError(err error) string {
+	var refused *config.Error
+	switch {
+	case errors.As(err, &refused):
+		return refused.Class + ": " + refused.Text
+	case errors.Is(err, os.ErrNotExist):
+		var path *os.PathError
+		if errors.As(err, &path) {
+			return "java.nio.file.NoSuchFileException: " + path.Path
+		}
+	}
+	return throwable(err)
+}
+
+// serverConfig reads the command line of kafka.Kafka. A nil configuration without an error is a finished run: usage or
+// version was shown, and status says how to exit.
+func serverConfig(args []string, io stdio, logger *zap.Logger) (cfg *config.Broker, status int, err error) {
+	p := &optionParser{}
+	override := p.accepts("override", "Optional property that should override values set in server.properties file").takes("")
+	p.accepts("version", "Print version information and exit.")
+	usage := func(message string) (*config.Broker, int, error) {
+		fmt.Fprintln(io.Err, message)
+		p.printUsage(io.Err)
+		return nil, 1, nil
+	}
+	for _, word := range args {
+		if word == "--help" || word == "-h" {
+			args = nil
+		}
+	}
+	if len(args) == 0 {
+		return usage("USAGE: java [options] kafka.Kafka server.properties [--override property=value]*")
+	}
+	for _, word := range args {
+		if word == "--version" {
+			fmt.Fprintln(io.Out, kafkaVersion)
+			return nil, 0, nil
+		}
+	}
+	values, err := config.ReadFile(args[0])
+	if err != nil {
+		return nil, 1, err
+	}
+	given, err := p.parse(args[1:])
+	if err != nil {
+		return nil, 1, err
+	}
+	if len(given.words) > 0 {
+		return usage("Found non argument parameters: " + strings.Join(given.words, ","))
+	}
+	config.Override(values, given.all(override))
+	cfg, warnings, err := config.New(values)
+	for _, w := range warnings {
+		logger.Named("kafka.server.KafkaConfig").Warn(w)
+	}
+	return cfg, 1, err
+}
+
+func logVersion(logger *zap.Logger) {
+	info := logger.Named("org.apache.kafka.common.utils.AppInfoParser")
+	info.Info("Kafka version: " + kafkaVersion)
+	info.Info("zurau version: " + version)
+	info.Info(fmt.Sprintf("Kafka startTimeMs: %d", time.Now().UnixMilli()))
+}
