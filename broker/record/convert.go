@@ -91,7 +91,8 @@ func CodecOfSet(set []byte) Codec {
 
 // UpConvert makes one batch of magic 2 of a message set of magic 0 or 1, as old producers send it: either plain
 // messages or one wrapper. An incomplete last message is dropped. Offsets of the set do not matter. A message of
-// magic 0 gets no timestamp. Errors: kerr.CorruptMessage, kerr.InvalidRecord, kerr.MessageTooLarge.
+// magic 0 gets no timestamp. Neither a message nor the batch may be larger than maxBytes. Errors:
+// kerr.CorruptMessage, kerr.InvalidRecord, kerr.MessageTooLarge.
 func UpConvert(set []byte, to Compression, limits Limits, maxBytes int) (Batch, Survey, error) {
 	n := NewBuilder(to, maxBytes)
 	defer n.Discard()
@@ -107,7 +108,7 @@ func UpConvert(set []byte, to Compression, limits Limits, maxBytes int) (Batch, 
 		if b == nil {
 			break
 		}
-		if err := checkSetMember(b, first); err != nil {
+		if err := checkSetMember(b, first, maxBytes); err != nil {
 			return nil, Survey{}, err
 		}
 		if err := n.appendMessages(b, limits); err != nil {
@@ -121,9 +122,11 @@ func UpConvert(set []byte, to Compression, limits Limits, maxBytes int) (Batch, 
 	return out, n.Survey(), err
 }
 
-// checkSetMember refuses mixed sets and all but one wrapper.
-func checkSetMember(b, first Batch) error {
+// checkSetMember refuses large messages, mixed sets and all but one wrapper.
+func checkSetMember(b, first Batch, maxBytes int) error {
 	switch {
+	case len(b) > maxBytes:
+		return kerr.New(kerr.MessageTooLarge, "a message of %d bytes, allowed are %d", len(b), maxBytes)
 	case b.Magic() != first.Magic():
 		return kerr.New(kerr.InvalidRecord, "a message set mixes magic %d and %d", first.Magic(), b.Magic())
 	case b.Codec() != None && &b[0] != &first[0], b.Codec() == None && first.Codec() != None:

@@ -9,12 +9,11 @@ import (
 
 // Survey is what one walk over a batch tells about its records.
 type Survey struct {
-	Count         int32
-	NullKeys      int32 // records without a key
-	Dense         bool  // offset deltas are 0, 1, 2 ... and the last is the header's
-	MinTimestamp  int64 // ms, records without timestamp (-1) left out; math.MaxInt64 when all are
-	MaxTimestamp  int64 // ms, -1 when no record has a later one
-	OffsetOfMaxTS int32 // offset delta of the first record with MaxTimestamp; 0 when there is none
+	Count        int32
+	NullKeys     int32 // records without a key
+	Dense        bool  // offset deltas are 0, 1, 2 ... and the last is the header's
+	MinTimestamp int64 // ms, records without timestamp (-1) left out; math.MaxInt64 when all are
+	MaxTimestamp int64 // ms, -1 when no record has a later one
 }
 
 func newSurvey() Survey {
@@ -29,9 +28,7 @@ func (s *Survey) add(timestamp int64, offsetDelta int32, nullKey bool) {
 	if nullKey {
 		s.NullKeys++
 	}
-	if timestamp > s.MaxTimestamp {
-		s.MaxTimestamp, s.OffsetOfMaxTS = timestamp, offsetDelta
-	}
+	s.MaxTimestamp = max(s.MaxTimestamp, timestamp)
 	if timestamp < s.MinTimestamp && timestamp != NoTimestamp {
 		s.MinTimestamp = timestamp
 	}

@@ -27,7 +27,7 @@ func TestASurveyTellsTimestampsAndKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := Survey{Count: 5, NullKeys: 2, Dense: true, MinTimestamp: 40, MaxTimestamp: 70, OffsetOfMaxTS: 2}
+			want := Survey{Count: 5, NullKeys: 2, Dense: true, MinTimestamp: 40, MaxTimestamp: 70}
 			if got, err := b.Survey(1 << 20); err != nil || got != want {
 				t.Errorf("%+v, %v", got, err)
 			}

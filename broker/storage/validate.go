@@ -35,7 +35,6 @@ type Validated struct {
 	InPlace       bool         // false: rebuilt in memory of its own
 	Count         int32        // records; 0: nothing to append
 	MaxTimestamp  int64        // ms, -1 none; with LogAppendTime known after AssignOffsets
-	MaxTSDelta    int32        // offset delta of the first record with MaxTimestamp
 	LogAppendTime int64        // ms, set by AssignOffsets; -1 on topics of CreateTime
 
 	stamp bool // the topic wants LogAppendTime
@@ -115,7 +114,7 @@ func validateBatch(b record.Batch, o ValidateOptions) (Validated, error) {
 		return Validated{}, err
 	}
 	v := Validated{Batch: b, InPlace: true, Count: survey.Count, MaxTimestamp: survey.MaxTimestamp,
-		MaxTSDelta: survey.OffsetOfMaxTS, LogAppendTime: record.NoTimestamp, stamp: o.Config.LogAppendTime()}
+		LogAppendTime: record.NoTimestamp, stamp: o.Config.LogAppendTime()}
 	target := compressionOf(o.Config, b.Codec())
 	switch {
 	case b.IsControl():
@@ -147,7 +146,7 @@ func validateLegacy(set []byte, o ValidateOptions) (Validated, error) {
 	if err := checkRecords(b, survey, o); err != nil {
 		return Validated{}, err
 	}
-	v := Validated{Batch: b, Count: survey.Count, MaxTimestamp: survey.MaxTimestamp, MaxTSDelta: survey.OffsetOfMaxTS,
+	v := Validated{Batch: b, Count: survey.Count, MaxTimestamp: survey.MaxTimestamp,
 		LogAppendTime: record.NoTimestamp, stamp: c.LogAppendTime()}
 	return v.finish(o)
 }
@@ -175,7 +174,7 @@ func (v *Validated) AssignOffsets(base int64, leaderEpoch int32, nowMS int64) {
 	v.Batch.SetLeaderEpoch(leaderEpoch)
 	if v.stamp {
 		v.Batch.SetMaxTimestamp(record.LogAppendTime, nowMS)
-		v.MaxTimestamp, v.MaxTSDelta, v.LogAppendTime = nowMS, 0, nowMS
+		v.MaxTimestamp, v.LogAppendTime = nowMS, nowMS
 	}
 }
 
