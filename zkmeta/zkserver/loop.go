@@ -192,8 +192,8 @@ func (l *loop) detach(c *conn) {
 // request answers one request of a connection with a session.
 func (l *loop) request(m message) {
 	c, r := m.conn, m.request
-	if r.broken {
-		l.reply(m, newReply(r.xid, l.tree.zxid, codeMarshallingError, 0), true)
+	if r.broken || r.alien { // ZooKeeper lives on with a client that sends garbage; here the garbage ends it
+		l.reply(m, newReply(r.xid, l.tree.zxid, codeMarshallingError, 0), r.broken)
 		return
 	}
 	switch r.op {

@@ -145,6 +145,7 @@ type request struct {
 	ops     []request
 	size    int  // bytes of the frame
 	broken  bool // the header was read, the body was not
+	alien   bool // a multi with an op that cannot stand in it; ops ends before it
 }
 
 // watchSet is what a client had set when it lost its connection.
@@ -213,7 +214,7 @@ func (r *request) decodeBody(d *decoder) {
 }
 
 // decodeMulti reads the list of ops of a multi, each behind a header {type, done, err}; the last header says done.
-// Another op than the allowed ones makes the whole request unreadable, since nobody knows its length.
+// Another op than the allowed ones ends the reading, since nobody knows its length.
 func (r *request) decodeMulti(d *decoder, allowed ...opCode) {
 	for d.err == nil {
 		op, done := opCode(d.int32()), d.bool()
@@ -223,7 +224,7 @@ func (r *request) decodeMulti(d *decoder, allowed ...opCode) {
 		}
 		sub := request{xid: r.xid, op: op}
 		if !slices.Contains(allowed, op) {
-			d.fail()
+			r.alien = true
 			return
 		}
 		sub.decodeBody(d)

@@ -212,6 +212,9 @@ func (e *encoder) result(r result) {
 				e.multiError(sub.code)
 				continue
 			}
+			if sub.op == opCreateContainer || sub.op == opCreateTTL {
+				sub.op = opCreate2
+			}
 			e.multiHeader(sub.op, false, ok)
 			e.result(sub)
 		}

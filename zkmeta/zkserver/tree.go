@@ -42,10 +42,14 @@ type node struct {
 // any more was deleted.
 func (n *node) stat() stat {
 	children := int32(len(n.children))
+	var owner int64
+	if n.isEphemeral() {
+		owner = n.owner
+	}
 	return stat{
 		czxid: n.czxid, mzxid: n.mzxid, pzxid: n.pzxid, ctime: n.ctimeMS, mtime: n.mtimeMS,
 		version: n.version, cversion: n.creates*2 - children, aversion: n.aversion,
-		ephemeralOwner: n.owner, dataLength: int32(len(n.data)), numChildren: children,
+		ephemeralOwner: owner, dataLength: int32(len(n.data)), numChildren: children,
 	}
 }
 
@@ -69,7 +73,7 @@ func newTree() *tree {
 	for _, path := range []string{systemPath, quotaPath, configPath} {
 		r := &record{data: []byte{}, acl: openACL}
 		if path == configPath {
-			r.acl = readOnlyACL
+			r.acl, r.aversion = readOnlyACL, -1
 		}
 		t.insert(path, r)
 	}
