@@ -1,0 +1,142 @@
+package zkmeta
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestConnectStrings(t *testing.T) {
+	for text, want := range map[string]string{
+		"h":                             "h:2181",
+		"h:1,i:2/a/b":                   "h:1 i:2 /a/b",
+		" h:1 , i:2 /":                  "h:1 i:2",
+		"[::1]:2182/k":                  "[::1]:2182 /k",
+		"127.0.0.1:2181,127.0.0.1:2182": "127.0.0.1:2181 127.0.0.1:2182",
+	} {
+		servers, chroot, err := ParseConnectString(text)
+		if chroot != "" {
+			servers = append(servers, chroot)
+		}
+		if got := strings.Join(servers, " "); err != nil || got != want {
+			t.Errorf("%q is read as %q, %v; want %q", text, got, err, want)
+		}
+	}
+	for _, bad := range []string{"", ",", "/a", "h:0", "h:x", "h:70000", "h:1/a/", "h:1/a//b", ":2181"} {
+		if servers, chroot, err := ParseConnectString(bad); err == nil {
+			t.Errorf("%q is read as %q and %q", bad, servers, chroot)
+		}
+	}
+}
+
+func TestTheChrootIsMadeByBrokersAndMissedByClients(t *testing.T) {
+	zk := startServer(t)
+	_, err := Connect(context.Background(), Options{ConnectString: zk.String() + "/a/b"})
+	var start *StartError
+	if !errors.As(err, &start) {
+		t.Fatalf("a client without a chroot got %v", err)
+	}
+	s := session(t, connect(t, zk.String()+"/a/b"))
+	must(t, s.EnsurePaths(t.Context()))
+	root := session(t, connect(t, zk.String()))
+	if _, err := root.Exists(t.Context(), "/a/b/brokers/ids"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConnectGivesUpWithoutAServer(t *testing.T) {
+	p := startProxy(t, "127.0.0.1:1")
+	p.freeze()
+	begun := time.Now()
+	_, err := Connect(t.Context(), Options{ConnectString: p.addr(), SessionTimeout: 6 * time.Second, ConnectionTimeout: time.Second})
+	if took := time.Since(begun); err == nil || !strings.Contains(err.Error(), "Timed out waiting for connection") || took > instant {
+		t.Errorf("after %v: %v", took, err)
+	}
+}
+
+func TestASessionThatIsClosedByItsPasswordIsFollowedByANewOne(t *testing.T) {
+	zk := startServer(t)
+	c := connect(t, zk.String())
+	var lives []*Session
+	turns := make(chan *Session, 64)
+	c.OnSession(func(s *Session) { turns <- s })
+	next := func() *Session {
+		select {
+		case s := <-turns:
+			lives = append(lives, s)
+			return s
+		case <-time.After(patience):
+			t.Fatal("no news of the session")
+			return nil
+		}
+	}
+	first := next()
+	must(t, first.EnsurePaths(t.Context()))
+	if _, err := first.RegisterBroker(t.Context(), BrokerInfo{ID: 1}); err != nil {
+		t.Fatal(err)
+	}
+	before := first
+	for range 4 { // go-zookeeper's own channel drops events from the seventh on
+		must(t, CloseSession(t.Context(), zk.addr, before.ID(), before.Password()))
+		if s := next(); s != nil {
+			t.Fatalf("the loss was not told, but session %x", s.ID())
+		}
+		after := next()
+		if after == nil || after.ID() == before.ID() {
+			t.Fatalf("no new session came, but %v", after)
+		}
+		if before.Context().Err() == nil || before.LeaseValid() {
+			t.Error("the old session thinks it lives")
+		}
+		if _, err := before.Create(t.Context(), "/of-the-old-life", nil, Persistent); !errors.Is(err, ErrNotSent) {
+			t.Errorf("a call on the old session: %v", err)
+		}
+		before = after
+	}
+	if _, err := before.Broker(t.Context(), 1); !errors.Is(err, ErrNoNode) {
+		t.Errorf("the ephemeral znode of the first life: %v", err)
+	}
+	if slices.Contains(lives[1:], first) {
+		t.Error("an old life came back")
+	}
+}
+
+func TestCloseTakesTheEphemeralsWithItEvenWithoutAConnection(t *testing.T) {
+	zk := startServer(t)
+	watcher := session(t, connect(t, zk.String()))
+	must(t, watcher.EnsurePaths(t.Context()))
+	for name, spoil := range map[string]func(*proxy){
+		"connected": func(*proxy) {},
+		"cut":       func(p *proxy) { p.cut() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startProxy(t, zk.addr)
+			c := connect(t, zk.at(p.addr()), func(o *Options) { o.SessionTimeout = 30 * time.Second })
+			if _, err := session(t, c).RegisterBroker(t.Context(), BrokerInfo{ID: 7}); err != nil {
+				t.Fatal(err)
+			}
+			spoil(p)
+			c.Close()
+			if _, err := watcher.Broker(t.Context(), 7); !errors.Is(err, ErrNoNode) {
+				t.Errorf("after Close the registration is still there: %v", err)
+			}
+		})
+	}
+}
+
+func TestClosingASessionThatIsGoneOrNotOursIsNoError(t *testing.T) {
+	zk := startServer(t)
+	s := session(t, connect(t, zk.String()))
+	wrong := make([]byte, passwordSize)
+	must(t, CloseSession(t.Context(), zk.addr, s.ID(), wrong))
+	must(t, CloseSession(t.Context(), zk.addr, 0x1234, wrong))
+	if err := s.Prove(t.Context()); err != nil {
+		t.Errorf("the session did not survive a wrong password: %v", err)
+	}
+	if err := CloseSession(t.Context(), "127.0.0.1:1", 1, wrong); err == nil {
+		t.Error("nobody answered and it was no error")
+	}
+}
