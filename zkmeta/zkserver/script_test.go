@@ -72,7 +72,9 @@ func (s *script) command(t *testing.T, d *datadriven.TestData) string {
 		if err != nil {
 			return ending(err)
 		}
-		s.clients[name] = next
+		if next.id != 0 {
+			s.clients[name] = next
+		}
 		return fmt.Sprintf("timeout=%d same-session=%v password=%v", next.timeout, next.id == c.id,
 			!slices.Equal(next.password, make([]byte, 16)))
 	case "drop": // drop as=b: the connection goes, the session stays
