@@ -34,10 +34,18 @@ func init() {
 		{"zookeeper-server-stop", "stop the ZooKeepers of this machine that this program started", zookeeperServerStop},
 		{"kafka-console-producer", "send the lines of the input to a topic", runConsoleProducer},
 		{"kafka-console-consumer", "print the records of topics", runConsoleConsumer},
+		{"kafka-get-offsets", "print the offsets of topics", runGetOffsets},
+		{"kafka-delete-records", "delete the records before given offsets", runDeleteRecords},
+		{"kafka-log-dirs", "print what the brokers keep in their log directories", runLogDirs},
+		{"kafka-broker-api-versions", "print which requests the brokers take", runBrokerAPIVersions},
 		{"kafka-topics", "list, describe, make, change and delete topics", runTopics},
 		{"kafka-run-class", "run a tool by the name of its Java class", runClass},
+		{"link", "link the tools into a folder by the names of Kafka's scripts", link},
 	}
 }
+
+// isScript reports whether the tool stands for a script of Kafka and is not one of our own.
+func (c command) isScript() bool { return strings.Contains(c.Name, "-") }
 
 // findCommand takes a tool by its name, with or without .sh and the leading kafka-.
 func findCommand(name string) (command, bool) {
