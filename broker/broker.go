@@ -62,11 +62,14 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 		}
 	}()
 	b.logger.Info("starting")
+	if err = b.lockStorage(); err != nil {
+		return err
+	}
 	session, err := b.connect(ctx)
 	if err != nil {
 		return err
 	}
-	if err = b.openStorage(ctx, session); err != nil {
+	if err = b.loadStorage(ctx, session); err != nil {
 		return err
 	}
 	if err = b.buildRooms(); err != nil {
@@ -76,6 +79,33 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 		return err
 	}
 	b.logger.Info(fmt.Sprintf("[KafkaServer id=%d] started", b.registrar.id), zap.Duration("after", time.Since(began).Round(time.Millisecond)))
+	return nil
+}
+
+// lockStorage takes the log directories: from here on no other broker, and no earlier life of this one, uses them.
+func (b *Broker) lockStorage() (err error) {
+	c := b.static
+	b.storage, err = storage.Open(storage.Options{
+		Dirs:                    c.LogDirs,
+		Topic:                   b.dynamic.Topic,
+		Logger:                  b.root.Named("kafka.log.LogManager"),
+		RecoveryThreads:         int(c.NumRecoveryThreadsPerDataDir),
+		RetentionCheckInterval:  c.LogRetentionCheckInterval,
+		RetentionFirstCheck:     c.LogInitialTaskDelay,
+		FlushCheckInterval:      c.LogFlushSchedulerInterval,
+		CheckpointInterval:      c.LogFlushOffsetCheckpointInterval,
+		HighWatermarkInterval:   c.HighWatermarkCheckpoint,
+		ProducerExpiration:      c.ProducerIDExpiration,
+		ProducerExpirationCheck: c.ProducerIDExpirationCheck,
+	})
+	if err != nil {
+		return err
+	}
+	b.onStop(func() {
+		if err := b.storage.Close(); err != nil {
+			b.logger.Error("The logs were not closed cleanly", zap.Error(err))
+		}
+	})
 	return nil
 }
 
@@ -111,35 +141,21 @@ func (b *Broker) connect(ctx context.Context) (*zkmeta.Session, error) {
 	return session, nil
 }
 
-// openStorage reads the topics' configurations, which decide how logs are loaded, and loads the logs.
-func (b *Broker) openStorage(ctx context.Context, session *zkmeta.Session) (err error) {
+// loadStorage reads the topics' configurations, which decide how logs are loaded, and loads the logs.
+func (b *Broker) loadStorage(ctx context.Context, session *zkmeta.Session) error {
 	b.configs = newConfigListener(b.registrar.id, b.dynamic, b.root.Named("kafka.server.ZkConfigManager"))
 	if err := b.configs.load(ctx, session); err != nil {
 		return err
 	}
-	b.storage, err = storage.Open(storage.Options{
-		Dirs:   b.static.LogDirs,
-		Config: b.static,
-		Topic:  b.dynamic.Topic,
-		Logger: b.root.Named("kafka.log.LogManager"),
-	})
-	if err != nil {
-		return err
-	}
-	b.onStop(func() {
-		if err := b.storage.Close(); err != nil {
-			b.logger.Error("The logs were not closed cleanly", zap.Error(err))
-		}
-	})
 	b.configs.storage = b.storage
-	return b.registrar.saveIdentity()
+	return b.storage.Load(b.registrar.clusterID, b.registrar.id)
 }
 
 // buildRooms makes everything between the two outer doors and binds the listeners, so that ports are known. The
 // requests a controller sends are served from here on.
 func (b *Broker) buildRooms() error {
 	id := b.registrar.id
-	registry := metrics.NewRegistry()
+	registry := metrics.New()
 	b.metadata = metadata.New()
 	b.replicas = replica.NewManager(replica.Options{
 		BrokerID: id, Storage: b.storage, RefreshTopic: b.refreshTopic, Logger: b.root.Named("kafka.server.ReplicaManager")})

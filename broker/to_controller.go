@@ -60,8 +60,8 @@ func (b *Broker) blockSource() txn.BlockSource {
 		if err != nil {
 			return txn.Block{}, err
 		}
-		first, size, err := s.NextProducerIDBlock(ctx, b.registrar.id)
-		return txn.Block{First: first, Size: size}, err
+		taken, err := s.NextProducerIDBlock(ctx, b.registrar.id)
+		return txn.Block{First: taken.First, Size: int32(taken.Last - taken.First + 1)}, err
 	}
 }
 

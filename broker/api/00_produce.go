@@ -63,7 +63,7 @@ func (h *Handler) refuseWhole(req *kmsg.ProduceRequest) error {
 	for i := range req.Topics {
 		for j := range req.Topics[i].Partitions {
 			b := record.Batch(req.Topics[i].Partitions[j].Records)
-			if len(b) < record.HeaderSize || b.Magic() != 2 || !b.IsTransactional() {
+			if len(b) < record.HeaderBytes || b.Magic() != 2 || !b.IsTransactional() {
 				continue
 			}
 			if transactional && b.ProducerID() != producerID {
@@ -127,7 +127,8 @@ func (w *producing) append(req *kmsg.ProduceRequest) {
 			var done replica.Appended
 			if err == nil {
 				done, err = p.AppendAsLeader(in.Partitions[j].Records, req.Acks, storage.AppendOptions{
-					Origin: storage.Client, ProduceVersion: req.Version})
+					Origin: storage.Client, ProduceVersion: req.Version,
+					TransactionVerified: true}) // as with a coordinator that cannot verify (KIP-890)
 			}
 			if err != nil {
 				w.fail(answer, p, tp, err)

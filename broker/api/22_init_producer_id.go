@@ -36,7 +36,7 @@ func (h *Handler) newProducerID(ctx context.Context, req *kmsg.InitProducerIDReq
 			return -1, kerr.InvalidRequest
 		}
 		timeout := req.TransactionTimeoutMillis
-		if timeout <= 0 || int64(timeout) > int64(h.Config.Broker().TransactionMaxTimeoutMS) {
+		if timeout <= 0 || time.Duration(timeout)*time.Millisecond > h.Config.Broker().TransactionMaxTimeout {
 			return -1, kerr.InvalidTransactionTimeout
 		}
 		return -1, kerr.CoordinatorNotAvailable

@@ -25,8 +25,7 @@ type fetchAnswer struct {
 	leaderNode  *node
 }
 
-// downConvert replaces the region by message sets as old consumers read them. The size promised is that of the
-// batches as stored; what conversion leaves over is cut or filled up, which clients take for a partial last message.
+// downConvert replaces the region by message sets as old consumers read them.
 func (a *fetchAnswer) downConvert(version int16) {
 	if a.Region.N == 0 {
 		return
@@ -41,9 +40,6 @@ func (a *fetchAnswer) downConvert(version int16) {
 	if err != nil {
 		a.refuse(kerr.CodeOf(err))
 		return
-	}
-	if a.records == nil {
-		a.records = stored // less than one batch: cut as it is, so that the consumer sees its fetch size is too small
 	}
 }
 

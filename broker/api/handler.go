@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
@@ -49,7 +48,7 @@ type Handler struct {
 func New(o Options) *Handler {
 	return &Handler{
 		Options:  o,
-		sessions: newFetchSessions(int(o.Config.Broker().MaxIncrementalFetchSessionCacheSlots)),
+		sessions: newFetchSessions(int(o.Config.Broker().MaxIncrementalFetchSessionSlots)),
 		ready:    newGate(),
 	}
 }
@@ -65,7 +64,7 @@ func (h *Handler) Handle(ctx context.Context, r *wire.Request) wire.Reply {
 		return wire.Close(fmt.Sprintf("no API with key %d and version %d", r.Key, r.Version))
 	}
 	if !a.early && !h.ready.isOpen() {
-		wait, cancel := context.WithTimeout(ctx, time.Duration(h.Config.Broker().RequestTimeoutMS)*time.Millisecond)
+		wait, cancel := context.WithTimeout(ctx, h.Config.Broker().RequestTimeout)
 		defer cancel()
 		select {
 		case <-h.ready.opened:

@@ -1,5 +1,7 @@
 package api
 
+import "github.com/twmb/franz-go/pkg/kmsg"
+
 // api is one line of the table of APIs: what ApiVersions advertises is what is served, because both are this.
 type api struct {
 	key, min, max int16
@@ -14,10 +16,12 @@ var apis = []api{
 	{0, 0, 11, false, (*Handler).produce},
 	{1, 0, 17, false, decoded((*Handler).fetch)},
 	{2, 0, 9, false, decoded((*Handler).listOffsets)},
+	{3, 0, 12, false, decoded((*Handler).metadata)},
 	{4, 0, 7, true, decoded((*Handler).leaderAndIsr)},
 	{5, 0, 4, true, decoded((*Handler).stopReplica)},
 	{6, 0, 8, true, decoded((*Handler).updateMetadata)},
 	{7, 0, 3, true, decoded((*Handler).controlledShutdown)},
+	{18, 0, 4, true, (*Handler).apiVersions},
 	{21, 0, 2, false, decoded((*Handler).deleteRecords)},
 	{22, 0, 5, false, decoded((*Handler).initProducerID)},
 	{23, 0, 4, false, decoded((*Handler).offsetForLeaderEpoch)},
@@ -25,12 +29,18 @@ var apis = []api{
 	{67, 0, 0, true, decoded((*Handler).allocateProducerIDs)},
 }
 
-// byKey is apis by key, nil where there is none.
-var byKey [128]*api
+// byKey is apis by key, nil where there is none; advertised is apis as ApiVersions tells them. Both are made in init
+// because the handler of ApiVersions is itself in the table.
+var (
+	byKey      [128]*api
+	advertised []kmsg.ApiVersionsResponseApiKey
+)
 
 func init() {
 	for i := range apis {
-		byKey[apis[i].key] = &apis[i]
+		a := &apis[i]
+		byKey[a.key] = a
+		advertised = append(advertised, kmsg.ApiVersionsResponseApiKey{ApiKey: a.key, MinVersion: a.min, MaxVersion: a.max})
 	}
 }
 

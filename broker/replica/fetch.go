@@ -145,7 +145,13 @@ func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch bool) 
 		return Fetched{Err: kerr.NotLeaderOrFollower, View: unknownView}
 	}
 	if rd.Committed && rd.ReplicaID < 0 {
-		f.Aborted = p.log.AbortedTxns(q.Offset, got)
+		if f.Aborted, err = p.log.AbortedTxns(q.Offset, got); err != nil {
+			release([]Fetched{f})
+			return Fetched{Err: err, View: unknownView}
+		}
+		if f.Aborted == nil {
+			f.Aborted = []storage.AbortedTxn{} // none, where a reader of uncommitted records gets null
+		}
 	}
 	if rd.ReplicaID >= 0 {
 		p.followerFetched(r, rd.ReplicaID, q.Offset)

@@ -53,11 +53,11 @@ func (p *Partition) OffsetFor(timestamp int64, rd Reader, leaderEpoch int32) (Fo
 	return found(p.log.OffsetForTimestamp(timestamp, upTo))
 }
 
-func found(offset, timestamp int64, epoch int32, err error) (FoundOffset, error) {
-	if err != nil || offset < 0 {
+func found(at storage.Stamp, err error) (FoundOffset, error) {
+	if err != nil || at.Offset < 0 {
 		return nothingFound, err
 	}
-	return FoundOffset{offset, timestamp, epoch}, nil
+	return FoundOffset{at.Offset, at.Timestamp, at.LeaderEpoch}, nil
 }
 
 // SegmentOffsets answers ListOffsets version 0: up to limit offsets at which a segment older than timestamp begins,
@@ -66,7 +66,7 @@ func (p *Partition) SegmentOffsets(timestamp int64, limit int, rd Reader) ([]int
 	if !p.role.Load().leads && rd.ReplicaID != DebuggingConsumer {
 		return nil, kerr.NotLeaderOrFollower
 	}
-	return p.log.SegmentOffsetsBefore(timestamp, limit, p.visibleEnd(rd, p.log.View())), nil
+	return nil, kerr.UnsupportedVersion // WAIT: storage.SegmentOffsetsBefore
 }
 
 // visibleEnd is the offset a reader must not pass (exclusive).
