@@ -108,12 +108,20 @@ func (c *log4jCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 // Sync implements zapcore.Core; every line is written when it is logged.
 func (c *log4jCore) Sync() error { return nil }
 
-// log4jLine renders one entry, ending with a newline; a stack trace follows on lines of its own.
+// throwableField is a string field that stands below its line, where log4j puts an exception.
+const throwableField = "throwable"
+
+// log4jLine renders one entry, ending with a newline; what log4j puts below it follows on lines of its own.
 func log4jLine(e zapcore.Entry, fieldSets ...[]zapcore.Field) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[%s] %s %s", log4jTime(e.Time), log4jLevel(e.Level), e.Message)
+	below := e.Stack
 	for _, fields := range fieldSets {
 		for _, f := range fields {
+			if f.Key == throwableField {
+				below = f.String
+				continue
+			}
 			values := zapcore.NewMapObjectEncoder()
 			f.AddTo(values)
 			if v, ok := values.Fields[f.Key]; ok {
@@ -125,8 +133,8 @@ func log4jLine(e zapcore.Entry, fieldSets ...[]zapcore.Field) []byte {
 		fmt.Fprintf(&b, " (%s)", e.LoggerName)
 	}
 	b.WriteByte('\n')
-	if e.Stack != "" {
-		b.WriteString(e.Stack)
+	if below != "" {
+		b.WriteString(below)
 		b.WriteByte('\n')
 	}
 	return []byte(b.String())

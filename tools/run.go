@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/zurau/zurau/broker"
 	"github.com/zurau/zurau/broker/config"
 )
 
@@ -42,14 +43,14 @@ func run(ctx context.Context, args []string, io stdio) int {
 		}
 	}()
 	logVersion(logger)
-	b := newBroker(cfg, logger)
+	b := broker.New(cfg, logger)
 	return serveUntilDone(ctx, logger, b, func() {
-		fmt.Fprint(io.Out, banner(cfg, b, zk.Addr().String()))
+		fmt.Fprint(io.Out, banner(cfg, b))
 	})
 }
 
 // banner says what runs where, and what to type next.
-func banner(cfg *config.Broker, b server, zooKeeper string) string {
+func banner(cfg *config.Broker, b *broker.Broker) string {
 	var lines []string
 	bootstrap := ""
 	for i, l := range cfg.AdvertisedListeners {
@@ -74,7 +75,7 @@ func banner(cfg *config.Broker, b server, zooKeeper string) string {
    bin/kafka-console-producer.sh --bootstrap-server %[7]s --topic first
    ^C stops both.
 
-`, version, kafkaVersion, b.ID(), strings.Join(lines, " "), strings.Join(cfg.LogDirs, ","), zooKeeper, bootstrap)
+`, version, kafkaVersion, b.ID(), strings.Join(lines, " "), strings.Join(cfg.LogDirs, ","), cfg.ZooKeeperConnect, bootstrap)
 }
 
 // confDir is the folder conf or config of the working directory, else beside the bin that holds this program.

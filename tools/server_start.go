@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/zurau/zurau/broker"
 	"github.com/zurau/zurau/broker/config"
 )
 
@@ -26,42 +26,38 @@ func serverStart(ctx context.Context, args []string, io stdio) int {
 	}
 	logger, closeLogs := newServerLogger(io.Out, zapcore.InfoLevel, logDir())
 	defer closeLogs()
-	main := logger.Named("kafka.Kafka$")
 	cfg, status, err := serverConfig(args, io, logger)
 	if err != nil {
-		main.Error("Exiting Kafka due to fatal exception\n" + startError(err))
+		fatal(logger, "Exiting Kafka due to fatal exception", err)
 		return 1
 	}
 	if cfg == nil {
 		return status
 	}
 	logVersion(logger)
-	return serveUntilDone(ctx, logger, newBroker(cfg, logger), func() {})
+	return serveUntilDone(ctx, logger, broker.New(cfg, logger), func() {})
 }
 
-// server is a broker as its process sees it.
-type server interface {
-	Start(ctx context.Context) error
-	Stop(ctx context.Context)
-	ID() int32
-	Addr(listener string) net.Addr
-}
-
-// serveUntilDone runs s until ctx ends and gives the exit status. up is called when s has started.
-func serveUntilDone(ctx context.Context, logger *zap.Logger, s server, up func()) int {
-	if err := s.Start(ctx); err != nil {
+// serveUntilDone runs b until ctx ends and gives the exit status. up is called when b has started.
+func serveUntilDone(ctx context.Context, logger *zap.Logger, b *broker.Broker, up func()) int {
+	if err := b.Start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return 0 // stopped while it was starting
 		}
-		logger.Named("kafka.Kafka$").Error("Exiting Kafka due to fatal exception during startup.\n" + startError(err))
+		fatal(logger, "Exiting Kafka due to fatal exception during startup.", err)
 		return 1
 	}
 	up()
 	<-ctx.Done()
 	logger.Named("org.apache.kafka.common.utils.LoggingSignalHandler").Info(
 		fmt.Sprintf("Terminating process due to signal (%v)", context.Cause(ctx)))
-	s.Stop(context.WithoutCancel(ctx))
+	b.Stop(context.WithoutCancel(ctx))
 	return 0
+}
+
+// fatal logs why the process ends.
+func fatal(logger *zap.Logger, text string, err error) {
+	logger.Named("kafka.Kafka$").Error(text, zap.String(throwableField, startError(err)))
 }
 
 // startError shows an error as log4j shows an exception: class and text on a line of their own.

@@ -61,6 +61,5 @@ func startZooKeeper(path string, logger *zap.Logger) (*zkserver.Server, error) {
 	if err := s.Start(); err != nil {
 		return nil, err
 	}
-	logger.Info("binding to port " + s.Addr().String())
 	return s, nil
 }
