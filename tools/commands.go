@@ -38,6 +38,7 @@ func init() {
 		{"kafka-delete-records", "delete the records before given offsets", runDeleteRecords},
 		{"kafka-log-dirs", "print what the brokers keep in their log directories", runLogDirs},
 		{"kafka-broker-api-versions", "print which requests the brokers take", runBrokerAPIVersions},
+		{"kafka-configs", "print and change the configuration of topics and brokers", runConfigs},
 		{"kafka-topics", "list, describe, make, change and delete topics", runTopics},
 		{"kafka-run-class", "run a tool by the name of its Java class", runClass},
 		{"link", "link the tools into a folder by the names of Kafka's scripts", link},

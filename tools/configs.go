@@ -1,0 +1,338 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// kafka-configs (Kafka: ConfigCommand). This file reads the command line of both dialects; configs_brokers.go asks the
+// brokers, configs_zookeeper.go works on the znodes.
+
+type configOptions struct {
+	*optionSet
+	dialect dialect
+	args    []string
+
+	common                                 commonOptions
+	zookeeper, bootstrap, commandConfig    *option
+	alter, describe, every                 *option
+	entityType, entityName, entityDefault  *option
+	addConfig, addConfigFile, deleteConfig *option
+	shortcuts                              []entityShortcut
+}
+
+// entityShortcut is a flag that names type and entity at once, such as --topic.
+type entityShortcut struct {
+	flag       *option
+	entityType string
+	isDefault  bool
+}
+
+// configEntity is what a configuration belongs to. No name and isDefault: the default of all of the type.
+type configEntity struct {
+	kind      string // topics, clients, users, brokers, ips, broker-loggers
+	name      string
+	isDefault bool
+}
+
+func parseConfigOptions(args []string) (*configOptions, error) {
+	p := &optionParser{}
+	o := &configOptions{dialect: dialectOf(args), args: args}
+	o.zookeeper = p.accepts("zookeeper", "ZooKeeper servers to work on, host:port list with chroot, in the way of Kafka 1.1.").
+		takes("hosts")
+	o.bootstrap = p.accepts("bootstrap-server", "Brokers to ask, host:port list.").takes("servers")
+	o.commandConfig = p.accepts("command-config", "File of client properties.").takes("file")
+	o.alter = p.accepts("alter", "Change the configuration of an entity.")
+	o.describe = p.accepts("describe", "Print the configuration of entities.")
+	o.entityType = p.accepts("entity-type", "topics, clients, users or brokers (2.8 also ips, broker-loggers).").takes("type")
+	o.entityName = p.accepts("entity-name", "The entity.").takes("name")
+	o.entityDefault = p.accepts("entity-default", "The default of all entities of the type.")
+	o.addConfig = p.accepts("add-config", "What to set: k1=v1,k2=[v1,v2].").takes("name=value,...")
+	o.deleteConfig = p.accepts("delete-config", "What to take away: k1,k2.").takes("names")
+	p.accepts("force", "Do not ask.")
+	o.common.help = p.accepts("help", "Show how the tool is used.")
+	none := &option{}
+	o.every, o.addConfigFile, o.common.version = none, none, none
+	if o.dialect == dialect28 {
+		o.common.version = p.accepts("version", "Show the Kafka version whose tools this one speaks like.")
+		o.every = p.accepts("all", "Describe the values that are not set as well.")
+		o.addConfigFile = p.accepts("add-config-file", "File of properties to set.").takes("file")
+		for _, s := range []struct{ flag, kind, text string }{
+			{"topic", "topics", "Stands for --entity-type topics --entity-name."},
+			{"client", "clients", "Stands for --entity-type clients --entity-name."},
+			{"user", "users", "Stands for --entity-type users --entity-name."},
+			{"broker", "brokers", "Stands for --entity-type brokers --entity-name."},
+			{"broker-logger", "broker-loggers", "Stands for --entity-type broker-loggers --entity-name."},
+			{"ip", "ips", "Stands for --entity-type ips --entity-name."},
+		} {
+			o.shortcuts = append(o.shortcuts, entityShortcut{p.accepts(s.flag, s.text).takes(s.flag), s.kind, false})
+		}
+		for _, s := range []struct{ flag, kind string }{
+			{"client-defaults", "clients"}, {"user-defaults", "users"}, {"broker-defaults", "brokers"}, {"ip-defaults", "ips"},
+		} {
+			flag := p.accepts(s.flag, "Stands for --entity-type "+s.kind+" --entity-default.")
+			o.shortcuts = append(o.shortcuts, entityShortcut{flag, s.kind, true})
+		}
+	}
+	set, err := p.parse(args)
+	o.optionSet = set
+	return o, err
+}
+
+// entities pairs the types with the names, in the order in which the flags came.
+func (o *configOptions) entities() []configEntity {
+	var entities []configEntity
+	for _, kind := range o.values[o.entityType] {
+		entities = append(entities, configEntity{kind: kind})
+	}
+	next, names := 0, o.values[o.entityName]
+	for _, flag := range o.order {
+		if next >= len(entities) {
+			break
+		}
+		switch flag {
+		case o.entityName:
+			entities[next].name, names = names[0], names[1:]
+			next++
+		case o.entityDefault:
+			entities[next].isDefault = true
+			next++
+		}
+	}
+	for _, s := range o.shortcuts {
+		if !o.has(s.flag) {
+			continue
+		}
+		e := configEntity{kind: s.entityType, isDefault: s.isDefault}
+		if !s.isDefault {
+			e.name = o.str(s.flag)
+		}
+		entities = append(entities, e)
+	}
+	return entities
+}
+
+// check applies the rules between the flags in the order in which Kafka reports them, and gives the entities.
+func (o *configOptions) check() ([]configEntity, error) {
+	if o.has(o.alter) == o.has(o.describe) {
+		return nil, &usageError{o.parser, "Command must include exactly one action: --describe, --alter"}
+	}
+	if err := o.exclude(o.dialect, o.describe, o.addConfig, o.deleteConfig); err != nil {
+		return nil, err
+	}
+	entities := o.entities()
+	if o.dialect == dialect11 {
+		return entities, o.check11(entities)
+	}
+	return entities, o.check28(entities)
+}
+
+// The entity types each dialect knows, in the order its message lists them.
+var (
+	entityTypes28 = []string{"topics", "clients", "users", "brokers", "ips", "broker-loggers"}
+	entityTypes11 = []string{"topics", "clients", "users", "brokers"}
+)
+
+func (o *configOptions) check28(entities []configEntity) error {
+	for i, e := range entities {
+		for _, before := range entities[:i] {
+			if before.kind == e.kind {
+				return illegalArgument("Duplicate entity type(s) specified: %s", e.kind)
+			}
+		}
+		if !slices.Contains(entityTypes28, e.kind) {
+			return illegalArgument("Invalid entity type %s, the entity type must be one of %s with the --bootstrap-server argument",
+				e.kind, strings.Join(entityTypes28, ","))
+		}
+	}
+	if len(entities) == 0 {
+		return illegalArgument("At least one entity type must be specified")
+	}
+	if err := checkPair(entities); err != nil {
+		return err
+	}
+	if o.has(o.entityType) || o.has(o.entityName) || o.has(o.entityDefault) {
+		for _, s := range o.shortcuts {
+			if o.has(s.flag) {
+				return illegalArgument("--entity-{type,name,default} should not be used in conjunction with specific entity flags")
+			}
+		}
+	}
+	if !o.has(o.bootstrap) {
+		return illegalArgument("One of the required --bootstrap-server or --zookeeper arguments must be specified")
+	}
+	kind, name := entities[0].kind, entities[0].name
+	if _, err := strconv.ParseInt(name, 10, 32); err != nil && name != "" && (kind == "brokers" || kind == "broker-loggers") {
+		return illegalArgument("The entity name for %s must be a valid integer broker id, but it is: %s", kind, name)
+	}
+	if o.has(o.describe) && kind == "broker-loggers" && name == "" {
+		return illegalArgument("an entity name must be specified with --describe of %s", kind)
+	}
+	if !o.has(o.alter) {
+		return nil
+	}
+	switch kind {
+	case "topics", "broker-loggers":
+		if name == "" {
+			return illegalArgument("an entity name must be specified with --alter of %s", kind)
+		}
+	default:
+		if name == "" && !entities[0].isDefault {
+			return illegalArgument("an entity-name or default entity must be specified with --alter of users, clients, brokers or ips")
+		}
+	}
+	if o.has(o.addConfig) && o.has(o.addConfigFile) {
+		return illegalArgument("Only one of --add-config or --add-config-file must be specified")
+	}
+	if !o.has(o.addConfig) && !o.has(o.addConfigFile) && !o.has(o.deleteConfig) {
+		return illegalArgument("At least one of --add-config, --add-config-file, or --delete-config must be specified with --alter")
+	}
+	return nil
+}
+
+func (o *configOptions) check11(entities []configEntity) error {
+	if o.has(o.bootstrap) {
+		return illegalArgument("Only one of --bootstrap-server or --zookeeper must be specified")
+	}
+	if len(entities) == 0 {
+		return illegalArgument("At least one --entity-type must be specified")
+	}
+	if err := checkPair(entities); err != nil {
+		return err
+	}
+	var kinds []string
+	for _, e := range entities {
+		kinds = append(kinds, e.kind)
+		if !slices.Contains(entityTypes11, e.kind) {
+			return illegalArgument("Invalid entity-type %s, --entity-type must be one of List(%s)", e.kind,
+				strings.Join(entityTypes11, ", "))
+		}
+	}
+	if !o.has(o.alter) {
+		return nil
+	}
+	named := entities[0].name != ""
+	switch {
+	case entities[0].kind == "topics" && !named:
+		return illegalArgument("--entity-name must be specified with --alter of Buffer(%s)", strings.Join(kinds, ", "))
+	case !named && !entities[0].isDefault:
+		return illegalArgument("--entity-name or --entity-default must be specified with --alter of users, clients or brokers")
+	case !o.has(o.addConfig) && !o.has(o.deleteConfig):
+		return illegalArgument("At least one of --add-config or --delete-config must be specified with --alter")
+	}
+	return nil
+}
+
+// checkPair lets only users and clients stand together.
+func checkPair(entities []configEntity) error {
+	if len(entities) < 2 {
+		return nil
+	}
+	for _, e := range entities {
+		if e.kind != "users" && e.kind != "clients" {
+			return illegalArgument("Only 'users' and 'clients' entity types may be specified together")
+		}
+	}
+	return nil
+}
+
+func runConfigs(ctx context.Context, args []string, io stdio) int {
+	o, err := parseConfigOptions(args)
+	if err != nil {
+		fmt.Fprintln(io.Err, err)
+		return 1
+	}
+	if done, err := o.checkCommon(o.common, args, "Prints and changes the configuration of topics and brokers.", io.Out); done {
+		return exitStatus(io.Err, err)
+	}
+	entities, err := o.check()
+	if err == nil {
+		if o.dialect == dialect11 {
+			err = o.runOnZooKeeper(ctx, entities, io)
+		} else {
+			err = o.runOnBrokers(ctx, entities[0], io)
+		}
+	}
+	return o.report(err, io)
+}
+
+// report ends the tool: wrong arguments are said in one line, everything else with the arguments and the error.
+func (o *configOptions) report(err error, io stdio) int {
+	var usage *usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		return exitStatus(io.Err, err)
+	}
+	switch j := asJava(err); {
+	case j.class == "java.lang.IllegalArgumentException" || j.class == invalidConfigException:
+		fmt.Fprintln(io.Err, j.message)
+	default:
+		fmt.Fprintf(io.Err, "Error while executing config command with args '%s'\n%s", strings.Join(o.args, " "), stackTrace(err))
+	}
+	return 1
+}
+
+// invalidConfigException is the tool's own complaint about a key, in difference to a broker's.
+const invalidConfigException = "kafka.common.InvalidConfigException"
+
+// added reads --add-config and --add-config-file. Brackets keep the commas of a list together.
+func (o *configOptions) added() (map[string]string, error) {
+	configs := make(map[string]string)
+	if o.has(o.addConfigFile) {
+		props, err := loadProperties(o.str(o.addConfigFile))
+		if err != nil {
+			return nil, err
+		}
+		configs = props.Map()
+	}
+	for _, word := range splitOutsideBrackets(o.str(o.addConfig)) {
+		name, value, ok := strings.Cut(word, "=")
+		if !ok {
+			return nil, illegalArgument(`requirement failed: Invalid entity config: all configs to be added must be in the format "key=val".`)
+		}
+		value = strings.TrimSpace(value)
+		if strings.HasPrefix(value, "[") && strings.HasSuffix(value, "]") {
+			value = value[1 : len(value)-1]
+		}
+		configs[strings.TrimSpace(name)] = value
+	}
+	return configs, o.err
+}
+
+// deleted reads --delete-config.
+func (o *configOptions) deleted() []string {
+	var names []string
+	for _, list := range o.values[o.deleteConfig] {
+		for name := range strings.SplitSeq(list, ",") {
+			names = append(names, strings.TrimSpace(name))
+		}
+	}
+	return names
+}
+
+// splitOutsideBrackets splits at the commas that stand outside of [ and ].
+func splitOutsideBrackets(text string) []string {
+	if text == "" {
+		return nil
+	}
+	var words []string
+	depth, begin := 0, 0
+	for i, c := range text {
+		switch {
+		case c == '[':
+			depth++
+		case c == ']':
+			depth--
+		case c == ',' && depth == 0:
+			words = append(words, text[begin:i])
+			begin = i + 1
+		}
+	}
+	return append(words, text[begin:])
+}
