@@ -85,7 +85,7 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 // lockStorage takes the log directories: from here on no other broker, and no earlier life of this one, uses them.
 func (b *Broker) lockStorage() (err error) {
 	c := b.static
-	b.storage, err = storage.Open(storage.Options{
+	b.storage, err = storage.Lock(storage.Options{
 		Dirs:                    c.LogDirs,
 		Topic:                   b.dynamic.Topic,
 		Logger:                  b.root.Named("kafka.log.LogManager"),

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/zurau/zurau/broker/brokertest"
 )
 
 var codecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
@@ -92,6 +94,5 @@ func bootstrap(t *testing.T) string {
 	if given := os.Getenv("ZURAU_INTEROP_BOOTSTRAP"); given != "" {
 		return given
 	}
-	t.Fatal("no broker")
-	return ""
+	return brokertest.Start(t).Bootstrap()[0]
 }
