@@ -15,24 +15,6 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// loggerNames gives the log4j class, which people and their log rules know, for the names our rooms log under.
-// A name that is not listed is printed as it is.
-var loggerNames = map[string]string{
-	"broker":       "kafka.server.KafkaServer",
-	"api":          "kafka.server.KafkaApis",
-	"wire":         "kafka.network.SocketServer",
-	"storage":      "kafka.log.LogManager",
-	"replica":      "kafka.server.ReplicaManager",
-	"controller":   "kafka.controller.KafkaController",
-	"state.change": "state.change.logger",
-	"metadata":     "kafka.server.metadata.ZkMetadataCache",
-	"config":       "kafka.server.KafkaConfig",
-	"group":        "kafka.coordinator.group.GroupCoordinator",
-	"txn":          "kafka.coordinator.transaction.TransactionCoordinator",
-	"zkmeta":       "kafka.zookeeper.ZooKeeperClient",
-	"zkserver":     "org.apache.zookeeper.server.ZooKeeperServer",
-}
-
 // brokerLogFiles routes by the beginning of the logger's name, as the log4j.properties shipped with Kafka does. A line
 // that matches goes to that file alone, every other line to stdout and server.log.
 var brokerLogFiles = []struct{ logger, file string }{
@@ -99,9 +81,7 @@ func (c *log4jCore) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.Ch
 
 // Write implements zapcore.Core.
 func (c *log4jCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	if name, ok := loggerNames[e.LoggerName]; ok {
-		e.LoggerName = name
-	}
+	e.LoggerName = lastClass(e.LoggerName)
 	return c.sink.write(e, log4jLine(e, c.fields, fields))
 }
 
@@ -110,6 +90,20 @@ func (c *log4jCore) Sync() error { return nil }
 
 // throwableField is a string field that stands below its line, where log4j puts an exception.
 const throwableField = "throwable"
+
+// lastClass is what counts of a logger's name. Rooms name their loggers by the log4j classes people know; zap strings the
+// names of nested loggers together, and the last class, which begins behind a capitalized word, is the one that speaks.
+func lastClass(name string) string {
+	words := strings.Split(name, ".")
+	for i := len(words) - 1; i > 0; i-- {
+		if startsUpper(words[i-1]) && !startsUpper(words[i]) {
+			return strings.Join(words[i:], ".")
+		}
+	}
+	return name
+}
+
+func startsUpper(word string) bool { return word != "" && unicode.IsUpper(rune(word[0])) }
 
 // log4jLine renders one entry, ending with a newline; what log4j puts below it follows on lines of its own.
 func log4jLine(e zapcore.Entry, fieldSets ...[]zapcore.Field) []byte {
