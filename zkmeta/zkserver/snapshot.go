@@ -150,7 +150,8 @@ func readSnapshot(file []byte, zxid int64) (*tree, map[int64]time.Duration, erro
 		}
 	}
 	sum := adler32.Checksum(file[:len(file)-len(d.b)])
-	if want := d.int64(); d.err == nil && want != int64(sum) {
+	want := d.int64()
+	if end := d.string(); d.err == nil && (want != int64(sum) || end != "/") {
 		return nil, nil, errors.New("checksum does not match")
 	}
 	if d.err == nil && t.nodes["/"] == nil {

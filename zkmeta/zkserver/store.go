@@ -145,15 +145,17 @@ func (s *store) replay(st *state, zxid int64, last bool) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if !torn || !last {
-		return nil
+	if torn && last {
+		s.logger.Warn("the last transactions of the log were not whole and are cut off", zap.String("file", path),
+			zap.Int64("kept_bytes", whole), zap.Int64("cut_bytes", info.Size()-whole))
 	}
-	s.logger.Warn("the last transactions of the log were not whole and are cut off", zap.String("file", path),
-		zap.Int64("kept_bytes", whole), zap.Int64("cut_bytes", info.Size()-whole))
-	if whole <= headerSize {
+	switch {
+	case last && whole <= headerSize: // its name will be needed again
 		err = os.Remove(path)
-	} else {
+	case last && torn:
 		err = os.Truncate(path, whole)
+	default:
+		return nil
 	}
 	if err != nil {
 		return err

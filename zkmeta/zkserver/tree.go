@@ -241,6 +241,9 @@ func (t *tree) applyOne(h txnHeader, x *txn, changes *[]change) result {
 			t.applyDelete(h, path, changes)
 		}
 	case opMulti:
+		if slices.ContainsFunc(x.sub, func(sub txn) bool { return sub.op == opError }) {
+			break // a Java server logs what it refused, too
+		}
 		for i := range x.sub {
 			r.sub = append(r.sub, t.applyOne(h, &x.sub[i], changes))
 		}
