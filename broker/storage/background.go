@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -79,12 +78,8 @@ func (m *Manager) serveDir(ctx context.Context, d *logDir) {
 			return
 		case <-d.wake:
 		}
-		logs, checkpoint := d.takeWork()
-		for _, l := range logs {
+		for _, l := range d.takeToFlush() {
 			l.flushSealed() // an error has taken the directory offline
-		}
-		if checkpoint && d.failed() == nil {
-			m.checkpointRecoveryPoints(d)
 		}
 	}
 }
@@ -128,20 +123,18 @@ func (m *Manager) byDir(d *logDir, offset func(*Log) (int64, bool)) map[topic.Pa
 // CheckpointOffsets writes the recovery points and the log starts of all directories.
 func (m *Manager) CheckpointOffsets() {
 	for _, d := range m.online() {
-		m.checkpointRecoveryPoints(d)
+		d.writeRecoveryPoints()
 		m.checkpointLogStarts(d)
 	}
 }
 
-// checkpointRecoveryPoints writes down how far each log is durable. Each point was reached by a sync that came before.
-func (m *Manager) checkpointRecoveryPoints(d *logDir) {
-	d.checkpoint(recoveryPointCheckpoint, func() map[topic.Partition]int64 {
-		return m.byDir(d, func(l *Log) (int64, bool) { return l.RecoveryPoint(), true })
-	})
+// recoveryPoints collects how far each log of a directory is durable.
+func (m *Manager) recoveryPoints(d *logDir) map[topic.Partition]int64 {
+	return m.byDir(d, func(l *Log) (int64, bool) { return l.RecoveryPoint(), true })
 }
 
 func (m *Manager) checkpointLogStarts(d *logDir) {
-	d.checkpoint(logStartCheckpoint, func() map[topic.Partition]int64 {
+	d.writeOffsets(logStartCheckpoint, func() map[topic.Partition]int64 {
 		return m.byDir(d, func(l *Log) (int64, bool) {
 			p := l.state.load()
 			return p.LogStartOffset, p.LogStartOffset > p.segments[0].base
@@ -157,21 +150,9 @@ func (m *Manager) CheckpointHighWatermarks() {
 }
 
 func (m *Manager) checkpointHighWatermarks(d *logDir) {
-	d.checkpoint(highWatermarkCheckpoint, func() map[topic.Partition]int64 {
+	d.writeOffsets(highWatermarkCheckpoint, func() map[topic.Partition]int64 {
 		return m.byDir(d, func(l *Log) (int64, bool) { return l.View().HighWatermark, true })
 	})
-}
-
-// checkpoint writes one of the directory's checkpoint files; the offsets are collected when it is this writer's turn.
-func (d *logDir) checkpoint(name string, collect func() map[topic.Partition]int64) {
-	d.checkpointing.Lock()
-	defer d.checkpointing.Unlock()
-	if d.failed() != nil {
-		return
-	}
-	if err := writeFileSynced(d.disk, filepath.Join(d.path, name), formatOffsets(collect())); err != nil {
-		d.fail(fmt.Sprintf("Error while writing to checkpoint file %s", filepath.Join(d.path, name)), err)
-	}
 }
 
 // Close stops the background work and closes all logs. A directory of which everything could be flushed and closed gets the clean marker,
@@ -224,7 +205,7 @@ func (m *Manager) closeDir(d *logDir) {
 	if d.failed() != nil || !d.loaded {
 		return
 	}
-	m.checkpointRecoveryPoints(d)
+	d.writeRecoveryPoints()
 	m.checkpointLogStarts(d)
 	m.checkpointHighWatermarks(d)
 	if !clean || d.failed() != nil {

@@ -22,9 +22,7 @@ func (l *Log) close() error {
 		err = errors.New("BUG: appended to while closing")
 	}
 	l.closed.Store(true)
-	for _, s := range l.mu.segments {
-		s.Release()
-	}
+	releaseAll(l.mu.segments)
 	if err != nil {
 		return l.diskError("close", err)
 	}
@@ -64,9 +62,7 @@ func (l *Log) abandon(why error) error {
 	defer l.mu.Unlock()
 	if !l.closed.Load() {
 		l.closed.Store(true)
-		for _, s := range l.mu.segments {
-			s.Release()
-		}
+		releaseAll(l.mu.segments)
 	}
 	return why
 }
@@ -92,7 +88,6 @@ func (l *Log) delete() error {
 		return l.diskError("rename the directory of", err)
 	}
 	l.home.discard([]string{renamed}, l.Config().FileDeleteDelayMS)
-	l.home.checkpointSoon()
 	l.home.logger.Info(fmt.Sprintf("Log for partition %s is renamed to %s and is scheduled for deletion", l.partition, renamed))
 	return nil
 }

@@ -24,6 +24,7 @@ type loadOptions struct {
 	logStart      int64
 	highWatermark int64
 	clean         bool // the last stop was a clean one: contents and indexes are as they should be
+	cleaned       bool // a cleaner has been here: gaps between offsets are to be expected
 }
 
 // loadLog opens the log in dir. After a clean stop no batch but the last is looked at; otherwise everything from the recovery point
@@ -62,7 +63,7 @@ func loadLog(home *logDir, dir string, tp topic.Partition, conf *config.Topic, o
 	if o.clean {
 		end, err = l.readEndLocked(conf)
 	} else {
-		end, err = l.recoverLocked(o.recoveryPoint, conf)
+		end, err = l.recoverLocked(o, conf)
 	}
 	if err != nil {
 		return nil, err

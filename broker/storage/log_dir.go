@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +34,7 @@ type logDir struct {
 	producerExpirationMS int64
 	onLogFailure         func(topic.Partition, error)
 	onFailure            func(*logDir, error)
+	recoveryPoints       func(*logDir) map[topic.Partition]int64
 
 	failure atomic.Pointer[dirFailure]
 	clean   bool // the last stop was a clean one; set while loading
@@ -39,13 +42,16 @@ type logDir struct {
 
 	mu struct {
 		sync.Mutex
-		toFlush    map[*Log]bool
-		checkpoint bool // somebody wants the recovery points written soon
-		trash      []trash
+		toFlush map[*Log]bool
+		trash   []trash
+		wanted  int // recovery points were asked for so many times
 	}
-	wake chan struct{} // capacity 1: toFlush or checkpoint has something
+	wake chan struct{} // capacity 1: toFlush has something
 
-	checkpointing sync.Mutex // one writer of the checkpoint files at a time
+	checkpointing struct {
+		sync.Mutex     // one writer of the checkpoint files at a time
+		served     int // requests for recovery points that are answered
+	}
 }
 
 // dirFailure is why a directory is offline.
@@ -64,6 +70,7 @@ func newLogDir(path string, disk fileSystem, logger *zap.Logger) *logDir {
 	d := &logDir{path: path, disk: disk, logger: logger, wake: make(chan struct{}, 1), producerExpirationMS: 86400000}
 	d.onLogFailure = func(topic.Partition, error) {}
 	d.onFailure = func(*logDir, error) {}
+	d.recoveryPoints = func(*logDir) map[topic.Partition]int64 { return nil }
 	d.mu.toFlush = make(map[*Log]bool)
 	return d
 }
@@ -92,34 +99,56 @@ func (d *logDir) flushSoon(l *Log) {
 	d.mu.Lock()
 	d.mu.toFlush[l] = true
 	d.mu.Unlock()
-	d.poke()
-}
-
-// checkpointSoon has the recovery points written, because one went back.
-func (d *logDir) checkpointSoon() {
-	d.mu.Lock()
-	d.mu.checkpoint = true
-	d.mu.Unlock()
-	d.poke()
-}
-
-func (d *logDir) poke() {
 	select {
 	case d.wake <- struct{}{}:
 	default:
 	}
 }
 
-// takeWork hands out what flushSoon and checkpointSoon have asked for.
-func (d *logDir) takeWork() (logs []*Log, checkpoint bool) {
+// takeToFlush hands out what flushSoon was asked for.
+func (d *logDir) takeToFlush() []*Log {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for l := range d.mu.toFlush {
-		logs = append(logs, l)
-	}
+	logs := slices.Collect(maps.Keys(d.mu.toFlush))
 	clear(d.mu.toFlush)
-	checkpoint, d.mu.checkpoint = d.mu.checkpoint, false
-	return logs, checkpoint
+	return logs
+}
+
+// writeRecoveryPoints writes down how far each log of the directory is durable. Each point was reached by a sync that came
+// before. Those who ask while a write is under way share the next one. No log may be locked.
+func (d *logDir) writeRecoveryPoints() {
+	d.mu.Lock()
+	d.mu.wanted++
+	mine := d.mu.wanted
+	d.mu.Unlock()
+
+	d.checkpointing.Lock()
+	defer d.checkpointing.Unlock()
+	if d.checkpointing.served >= mine {
+		return
+	}
+	d.mu.Lock()
+	d.checkpointing.served = d.mu.wanted
+	d.mu.Unlock()
+	d.writeOffsetsLocked(recoveryPointCheckpoint, d.recoveryPoints(d))
+}
+
+// writeOffsets writes one of the directory's checkpoint files; the offsets are collected when it is this writer's turn.
+func (d *logDir) writeOffsets(name string, collect func() map[topic.Partition]int64) {
+	d.checkpointing.Lock()
+	defer d.checkpointing.Unlock()
+	d.writeOffsetsLocked(name, collect())
+}
+
+// writeOffsetsLocked writes a checkpoint; checkpointing is held.
+func (d *logDir) writeOffsetsLocked(name string, offsets map[topic.Partition]int64) {
+	if d.failed() != nil {
+		return
+	}
+	path := filepath.Join(d.path, name)
+	if err := writeFileSynced(d.disk, path, formatOffsets(offsets)); err != nil {
+		d.fail(fmt.Sprintf("Error while writing to checkpoint file %s", path), err)
+	}
 }
 
 // discard has files deleted after a delay.

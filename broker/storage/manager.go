@@ -126,7 +126,7 @@ func Lock(o Options) (*Manager, error) {
 	for _, path := range o.Dirs {
 		d := newLogDir(path, o.disk, o.Logger)
 		d.producerExpirationMS = o.ProducerExpiration.Milliseconds()
-		d.onFailure, d.onLogFailure = m.dirFailed, m.logFailed
+		d.onFailure, d.onLogFailure, d.recoveryPoints = m.dirFailed, m.logFailed, m.recoveryPoints
 		m.dirs = append(m.dirs, d)
 		if err := m.lockOne(d, seen); err != nil {
 			return nil, errors.Join(err, m.unlock())
@@ -267,6 +267,8 @@ func (m *Manager) loadDir(d *logDir) error {
 	starts := d.readLenient(logStartCheckpoint, "Resetting to the base offset of the first segment")
 	marks := d.readLenient(highWatermarkCheckpoint, "Resetting the high watermarks to the log start offsets")
 
+	cleaned := d.readLenient(cleanerCheckpoint, "Cleaning begins at the log start offsets")
+
 	jobs := make(chan partitionDir)
 	errs := make(chan error, m.options.RecoveryThreads)
 	for range m.options.RecoveryThreads {
@@ -277,8 +279,9 @@ func (m *Manager) loadDir(d *logDir) error {
 					continue
 				}
 				tp := dir.partition
+				_, wasCleaned := cleaned[tp]
 				failed = m.loadOne(d, dir, loadOptions{
-					recoveryPoint: points[tp], logStart: starts[tp], highWatermark: marks[tp], clean: d.clean,
+					recoveryPoint: points[tp], logStart: starts[tp], highWatermark: marks[tp], clean: d.clean, cleaned: wasCleaned,
 				})
 			}
 			errs <- failed

@@ -14,9 +14,12 @@ import (
 
 // recoverLocked reads every segment from the one with the recovery point on: checksums, indexes, epochs and the producer state come
 // out of it, and where a batch is not whole and sound the log ends. It returns the log end.
-func (l *Log) recoverLocked(recoveryPoint int64, conf *config.Topic) (end int64, err error) {
+//
+// A log that no cleaner has touched ends before a hole as well: a power failure may keep the next segment, whose name the file system
+// wrote down early, and lose the tail of this one.
+func (l *Log) recoverLocked(o loadOptions, conf *config.Topic) (end int64, err error) {
 	first := 0
-	for first+1 < len(l.mu.segments) && l.mu.segments[first+1].base <= recoveryPoint {
+	for first+1 < len(l.mu.segments) && l.mu.segments[first+1].base <= o.recoveryPoint {
 		first++
 	}
 	base := l.mu.segments[first].base
@@ -47,8 +50,11 @@ func (l *Log) recoverLocked(recoveryPoint int64, conf *config.Topic) (end int64,
 		}
 		l.mu.epochsChanged = l.mu.epochsChanged || found.epochs
 		end = found.end
+		hole := i+1 < len(l.mu.segments) && l.mu.segments[i+1].base > end && !o.cleaned && !conf.CleanupCompact
 		if found.cut > 0 {
 			l.sayCut(s, found)
+		}
+		if found.cut > 0 || hole {
 			return end, l.dropAfterLocked(i)
 		}
 	}
@@ -67,8 +73,8 @@ func (l *Log) dropAfterLocked(i int) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	l.home.logger.Warn(fmt.Sprintf("[LogLoader partition=%s, dir=%s] Deleting %d unflushed segments after the corrupted one",
-		l.partition, l.home.path, len(gone)))
+	l.home.logger.Warn(fmt.Sprintf("[LogLoader partition=%s, dir=%s] Deleting %d unflushed segments behind offset %d",
+		l.partition, l.home.path, len(gone), l.mu.segments[i+1].base))
 	for _, s := range newestFirst(gone) {
 		renamed, err := s.renameFiles(deletedSuffix)
 		if err != nil {

@@ -119,14 +119,15 @@ func (l *Log) deleteOldest(old []*segment, why string, conf *config.Topic) (int,
 			return 0, l.diskError("roll a new segment of", err)
 		}
 	}
+	if err := l.renameAwayLocked(old); err != nil {
+		return 0, l.diskError("delete segments of", err)
+	}
 	l.mu.segments = slices.Clone(l.mu.segments[len(old):])
 	l.raiseStartLocked(l.mu.segments[0].base, "segment deletion")
 	l.publishSegmentsLocked()
-	l.home.logger.Info(fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] Deleting %d segments up to offset %d due to %s",
+	releaseAll(old)
+	l.home.logger.Info(fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] Deleted %d segments up to offset %d due to %s",
 		l.partition, l.home.path, len(old), l.mu.segments[0].base, why))
-	if err := l.dropSegmentsLocked(old); err != nil {
-		return 0, l.diskError("delete segments of", err)
-	}
 	err := l.mu.producers.removeSnapshots(func(o int64) bool {
 		return slices.ContainsFunc(old, func(s *segment) bool { return s.base == o })
 	})

@@ -15,12 +15,25 @@ func (l *Log) TruncateTo(offset int64) error {
 	if offset < 0 {
 		return fmt.Errorf("cannot truncate partition %s to a negative offset (%d)", l.partition, offset)
 	}
+	return l.cut(func() error { return l.truncateLocked(offset) })
+}
+
+// cut runs a truncation under the lock, and writes the recovery points afterwards: what is appended next must not count as
+// durable because of what was there before.
+func (l *Log) cut(truncate func() error) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.usable(); err != nil {
+	err := l.usable()
+	before := l.mu.truncations
+	if err == nil {
+		err = truncate()
+	}
+	moved := l.mu.truncations != before
+	l.mu.Unlock()
+	if err != nil || !moved {
 		return err
 	}
-	return l.truncateLocked(offset)
+	l.home.writeRecoveryPoints()
+	return l.usable()
 }
 
 func (l *Log) truncateLocked(offset int64) error {
@@ -39,30 +52,31 @@ func (l *Log) truncateLocked(offset int64) error {
 	if offset < l.mu.segments[0].base {
 		return l.restartLocked(offset, offset)
 	}
-	if err := l.cutSegmentsLocked(offset); err != nil {
+	gone, err := l.cutSegmentsLocked(offset)
+	if err != nil {
 		return l.diskError("truncate", err)
 	}
+	defer releaseAll(gone)
 	return l.endAtLocked(offset)
 }
 
-// cutSegmentsLocked drops the segments behind offset and the tail of the one that holds it.
-func (l *Log) cutSegmentsLocked(offset int64) error {
+// cutSegmentsLocked drops the segments behind offset, which it returns, and the tail of the one that holds it.
+func (l *Log) cutSegmentsLocked(offset int64) (gone []*segment, err error) {
 	keep := 1
 	for keep < len(l.mu.segments) && l.mu.segments[keep].base <= offset {
 		keep++
 	}
-	gone := l.mu.segments[keep:]
+	gone = newestFirst(l.mu.segments[keep:])
+	if err := l.renameAwayLocked(gone); err != nil {
+		return nil, err
+	}
 	if len(gone) > 0 {
-		l.mu.segments = slices.Clone(l.mu.segments[:keep])
-		l.mu.writable = false
-		if err := l.dropSegmentsLocked(newestFirst(gone)); err != nil {
-			return err
-		}
+		l.mu.segments, l.mu.writable = slices.Clone(l.mu.segments[:keep]), false
 	}
 	if err := l.makeWritableLocked(); err != nil {
-		return err
+		return gone, err
 	}
-	return l.activeLocked().truncate(offset)
+	return gone, l.activeLocked().truncate(offset)
 }
 
 // endAtLocked makes offset the log end after the files were cut.
@@ -80,7 +94,6 @@ func (l *Log) endAtLocked(offset int64) error {
 		return l.diskError("rebuild the producer state of", err)
 	}
 	l.publishSegmentsLocked()
-	l.home.checkpointSoon()
 	return l.usable()
 }
 
@@ -90,12 +103,7 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	if offset < 0 {
 		return fmt.Errorf("cannot start partition %s at the negative offset %d", l.partition, offset)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.usable(); err != nil {
-		return err
-	}
-	return l.restartLocked(offset, offset)
+	return l.cut(func() error { return l.restartLocked(offset, offset) })
 }
 
 // restartLocked drops everything; the next offset is end, and start is where the log begins to be visible (start may lie
@@ -104,7 +112,8 @@ func (l *Log) restartLocked(end, start int64) error {
 	l.home.logger.Info(fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] Truncate and start at offset %d, logStartOffset: %d",
 		l.partition, l.home.path, end, start))
 	conf := l.Config()
-	if err := l.dropSegmentsLocked(newestFirst(l.mu.segments)); err != nil {
+	old := newestFirst(l.mu.segments)
+	if err := l.renameAwayLocked(old); err != nil {
 		return l.diskError("truncate", err)
 	}
 	s, err := createSegment(l.home.disk, l.dir, end, conf.SegmentIndexBytes, preallocation(conf))
@@ -112,7 +121,8 @@ func (l *Log) restartLocked(end, start int64) error {
 		return l.diskError("truncate", err)
 	}
 	s.jitterMS = jitter(conf)
-	l.mu.segments, l.mu.writable, l.mu.dirChanged = []*segment{s}, true, true
+	l.mu.segments, l.mu.writable = []*segment{s}, true
+	defer releaseAll(old)
 	l.mu.truncations++
 	l.mu.recoveryPoint = min(l.mu.recoveryPoint, end)
 	if l.mu.epochs.clear() {
@@ -124,7 +134,6 @@ func (l *Log) restartLocked(end, start int64) error {
 	l.mu.producers.clear(end)
 	l.mu.view = View{LogStartOffset: min(start, end), HighWatermark: min(start, end), LogEndOffset: end}
 	l.publishSegmentsLocked()
-	l.home.checkpointSoon()
 	return l.usable()
 }
 
@@ -135,19 +144,25 @@ func newestFirst(segments []*segment) []*segment {
 	return segments
 }
 
-// dropSegmentsLocked takes segments out of use, one after the other: their files are renamed now and deleted when readers had
-// their time.
-func (l *Log) dropSegmentsLocked(segments []*segment) error {
-	l.mu.dirChanged = true
+// renameAwayLocked renames the files of segments one after the other; they are deleted when readers had their time. The caller then
+// takes the segments off the list, shows readers the new one, and lets go of them with releaseAll.
+func (l *Log) renameAwayLocked(segments []*segment) error {
 	for _, s := range segments {
+		l.mu.dirChanged = true
 		renamed, err := s.renameFiles(deletedSuffix)
 		l.home.discard(renamed, l.Config().FileDeleteDelayMS)
 		if err != nil {
 			return err
 		}
-		s.Release()
 	}
 	return nil
+}
+
+// releaseAll gives up the log's own hold on segments that left it.
+func releaseAll(segments []*segment) {
+	for _, s := range segments {
+		s.Release()
+	}
 }
 
 // DeleteRecordsTo raises the log start to offset: what is before it can no longer be read, and goes when whole segments
