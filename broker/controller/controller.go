@@ -56,7 +56,6 @@ type Controller struct {
 	session   *zkmeta.Session // the life in which this broker is registered; nil before and between
 	watch     *zkmeta.Watch   // of /controller in that session
 	term      *term           // nil while another broker, or nobody, is the controller
-	held      zkmeta.Epoch    // of the last term, to give /controller back with
 	pauseTill time.Time       // no candidacy before
 	newOutbox func() outbox
 }

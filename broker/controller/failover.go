@@ -69,7 +69,7 @@ func (c *Controller) retry() { time.AfterFunc(reelectAfter, c.Reelect) }
 // takeOffice begins a term.
 func (c *Controller) takeOffice(epoch zkmeta.Epoch) {
 	t := c.newTerm(epoch)
-	c.term, c.held = t, epoch
+	c.term = t
 	c.activeID.Store(c.opt.BrokerID)
 	c.epoch.Store(epoch.Epoch)
 	c.log.Info("Elected as the controller", zap.Int32("controller_epoch", epoch.Epoch), zap.Int32("epoch_zk_version", epoch.ZkVersion))
@@ -111,35 +111,38 @@ func (c *Controller) resign() {
 	if c.term == nil {
 		return
 	}
+	c.log.Info("Resigned", zap.Int32("controller_epoch", c.term.epoch.Epoch))
 	c.term.leave()
 	c.term = nil
 	c.epoch.Store(0)
-	c.log.Info("Resigned", zap.Int32("controller_epoch", c.held.Epoch))
 }
 
-// abandon resigns from a term that ended in trouble, and gives /controller back if it is still ours.
+// abandon resigns from a term that ended in trouble. If /controller is still ours it is given back, for others to stand.
 func (c *Controller) abandon(during string) {
 	why := c.term.over
 	c.log.Warn("The term as controller ends", zap.String("event", during), zap.Error(why))
 	c.resign()
 	c.activeID.Store(noBroker)
 	c.pauseTill = time.Now().Add(reelectAfter)
-	if errors.Is(why, zkmeta.ErrControllerMoved) {
-		c.elect()
-		return
-	}
-	c.giveBack()
+	c.elect()
 }
 
-// giveBack deletes /controller, which this session holds though no term runs (Kafka: triggerControllerMove). Then, or
-// if that fails, the next look at /controller decides.
+// giveBack deletes /controller, which this session holds though no term runs (Kafka: triggerControllerMove). The epoch is
+// read, not remembered: after an election whose outcome stayed unknown nobody knows it. Then, or if that fails, the
+// next look at /controller decides.
 func (c *Controller) giveBack() {
-	if c.session != nil && c.session.LeaseValid() {
-		if err := c.session.Resign(c.session.Context(), c.held); err != nil {
-			c.log.Warn("Giving the office of the controller back failed", zap.Error(err))
-		}
+	defer c.retry()
+	if c.session == nil || !c.session.LeaseValid() {
+		return
 	}
-	c.retry()
+	ctx := c.session.Context()
+	epoch, err := c.session.ReadControllerEpoch(ctx)
+	if err == nil {
+		err = c.session.Resign(ctx, epoch)
+	}
+	if err != nil {
+		c.log.Warn("Giving the office of the controller back failed", zap.Error(err))
+	}
 }
 
 // begin reads the cluster from ZooKeeper, tells every broker who is the controller and who leads, and finishes what the

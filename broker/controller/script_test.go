@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
+	"go.uber.org/zap/zaptest"
 
 	"github.com/zurau/zurau/broker/ibp"
 	"github.com/zurau/zurau/broker/kerr"
@@ -52,26 +53,28 @@ type stage struct {
 	shown        int // transactions already printed
 }
 
+// open starts ZooKeeper with the paths that every broker makes at its start.
 func (s *stage) open() {
+	s.openEmpty()
+	s.must(s.tool.Session().EnsurePaths(context.Background()))
+	s.writes()
+}
+
+func (s *stage) openEmpty() {
 	s.dir = s.t.TempDir()
 	server, err := zkserver.NewServer(zkserver.Options{Dir: s.dir, Addr: "127.0.0.1:0", TickTime: 500 * time.Millisecond})
 	s.must(err)
 	s.must(server.Start())
 	s.server = server
 	s.tool = s.connect()
-	s.must(s.tool.Session().EnsurePaths(context.Background()))
 	s.t.Cleanup(func() {
-		if s.c != nil {
-			s.c.mailbox.close()
-			s.c.leaveSession()
-		}
+		s.retire()
 		for _, client := range s.registered {
 			client.Close()
 		}
 		s.tool.Close()
 		s.must(s.server.Close())
 	})
-	s.writes()
 }
 
 func (s *stage) connect() *zkmeta.Client {
@@ -99,16 +102,22 @@ func (s *stage) register(id int32, rack, listener string) {
 	s.must(err)
 }
 
-// stand makes the controller of broker id and lets it run for election.
-func (s *stage) stand(id int32) {
+// retire throws the controller away, as if its process ended.
+func (s *stage) retire() {
 	if s.c != nil {
 		s.c.mailbox.close()
 		s.c.leaveSession()
+		s.c = nil
 	}
+}
+
+// stand makes the controller of broker id and lets it run for election.
+func (s *stage) stand(id int32) {
+	s.retire()
 	s.out = &list{brokers: make(map[int32]bool)}
 	s.c = New(Options{
 		BrokerID: id, ZK: s.registered[id], Level: s.level, Listener: "PLAINTEXT", DeleteTopicEnable: s.deleteTopics,
-		UncleanLeaderElectionEnable: func() bool { return s.unclean },
+		UncleanLeaderElectionEnable: func() bool { return s.unclean }, Log: zaptest.NewLogger(s.t),
 	})
 	s.c.newOutbox = func() outbox { return s.out }
 	s.c.Registered(s.registered[id].Session())
@@ -117,6 +126,7 @@ func (s *stage) stand(id int32) {
 // await runs the loop until an event of each name has been handled.
 func (s *stage) await(names ...string) {
 	s.t.Helper()
+	names = slices.Clone(names)
 	timeout := time.After(deadline)
 	for len(names) > 0 {
 		e, ok := s.c.mailbox.take()
@@ -159,7 +169,10 @@ func (s *stage) run(t *testing.T, d *datadriven.TestData) string {
 	case "controller": // controller ID
 		s.stand(s.id(d))
 		s.await(firstHints...)
-	case "close": // close ID: the broker's session ends
+	case "close": // close ID: the broker's session ends, and the controller with it if it is that broker
+		if s.c != nil && s.c.opt.BrokerID == s.id(d) {
+			s.retire()
+		}
 		s.registered[s.id(d)].Close()
 		delete(s.registered, s.id(d))
 		s.awaitIfActive("BrokerChange")
