@@ -1,6 +1,10 @@
 package config
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/zurau/zurau/broker/ibp"
@@ -142,4 +146,26 @@ func (b *Broker) Value(name string) (value string, ok bool) {
 		return k.Default, true
 	}
 	return "", false
+}
+
+// String lists the values in force, a line each with a tab in front, as Kafka logs them at the start. Passwords are hidden.
+func (b *Broker) String() string {
+	var out strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(b.parsed)) {
+		k := BrokerKey(name)
+		if k.Mode&(Internal|Legacy|DynamicOnly) != 0 {
+			continue
+		}
+		text, set := k.text(b.parsed[name])
+		switch list, isList := b.parsed[name].([]string); {
+		case !set:
+			text = "null"
+		case k.Sensitive():
+			text = k.shown(text)
+		case isList:
+			text = "[" + strings.Join(list, ", ") + "]"
+		}
+		fmt.Fprintf(&out, "\t%s = %s\n", name, text)
+	}
+	return out.String()
 }

@@ -63,7 +63,7 @@ func (b *Broker) listenersText() string {
 	_, host := b.values["host.name"]
 	_, port := b.values["port"]
 	if !set && (host || port) {
-		return fmt.Sprintf("PLAINTEXT://%s:%s", b.stringOf("host.name", ""), b.stringOf("port", "9092"))
+		return b.legacyListener("host.name", "port")
 	}
 	return b.stringOf("listeners", "")
 }
@@ -76,10 +76,18 @@ func (b *Broker) advertisedText() string {
 	_, host := b.values["advertised.host.name"]
 	_, port := b.values["advertised.port"]
 	if host || port {
-		return fmt.Sprintf("PLAINTEXT://%s:%s", b.stringOf("advertised.host.name", b.stringOf("host.name", "")),
-			b.stringOf("advertised.port", b.stringOf("port", "9092")))
+		return b.legacyListener("advertised.host.name", "advertised.port")
 	}
 	return b.listenersText()
+}
+
+// legacyListener is the listener that the given keys of 1.1 mean; host.name and port stand in for an advertised one.
+func (b *Broker) legacyListener(hostKey, portKey string) string {
+	port, set := b.parsed[portKey].(int64)
+	if !set {
+		port = b.parsed["port"].(int64)
+	}
+	return fmt.Sprintf("PLAINTEXT://%s:%d", b.stringOf(hostKey, b.stringOf("host.name", "")), port)
 }
 
 func protocolMap(text string) (map[string]string, error) {

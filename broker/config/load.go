@@ -115,8 +115,8 @@ func (b *Broker) warnings() []string {
 	return all
 }
 
-// pluginKeys are the beginnings of keys that belong to authorizers and configuration providers.
-var pluginKeys = []string{"super.users", "allow.everyone.if.no.acl.found", "authorizer.", "config.providers"}
+// pluginKeys are the beginnings of keys that belong to authorizers.
+var pluginKeys = []string{"super.users", "allow.everyone.if.no.acl.found", "authorizer."}
 
 func pluginKey(name string) bool {
 	return slices.ContainsFunc(pluginKeys, func(p string) bool { return strings.HasPrefix(name, p) })

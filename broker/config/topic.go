@@ -75,7 +75,10 @@ func (b *Broker) Topic(overrides map[string]string) (*Topic, error) {
 		t.parsed[k.Name] = v
 	}
 	fill(t, t.parsed)
-	return t, t.derive()
+	if err := t.derive(); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // derive works out the fields that no single key gives and holds what several keys must agree on.
