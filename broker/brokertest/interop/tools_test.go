@@ -1,0 +1,116 @@
+//go:build interop
+
+package interop
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/zurau/zurau/broker/brokertest"
+)
+
+// quickstart is what every tutorial does first: a topic, a few lines in, the same lines out, by partition and offset.
+func quickstart(t *testing.T, bootstrap string, tools tool) {
+	do := func(stdin, name string, args ...string) string {
+		t.Helper()
+		out, err := tools(t, stdin, name, args...)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return out
+	}
+	want := func(out, part string) {
+		t.Helper()
+		if !strings.Contains(out, part) {
+			t.Fatalf("%q is missing in\n%s", part, out)
+		}
+	}
+	to := []string{"--bootstrap-server", bootstrap}
+	want(do("", "kafka-topics", append(to, "--create", "--topic", "quickstart-events", "--partitions", "2")...), "Created topic quickstart-events.")
+	want(do("", "kafka-topics", append(to, "--list")...), "quickstart-events\n")
+	want(do("", "kafka-topics", append(to, "--describe", "--topic", "quickstart-events")...), "PartitionCount: 2")
+	lines := "This is my first event\nThis is my second event\nzürau \u2603\n"
+	do(lines, "kafka-console-producer", append(to, "--topic", "quickstart-events", "--request-required-acks", "all")...)
+	got := ""
+	for p := range 2 {
+		out, err := tools(t, "", "kafka-console-consumer", append(to, "--topic", "quickstart-events", "--partition", fmt.Sprint(p),
+			"--offset", "earliest", "--timeout-ms", "5000")...)
+		if err != nil {
+			t.Logf("consumer ended with %v", err) // Java's tool calls its own time-out an error
+		}
+		got += out
+	}
+	if got != lines {
+		t.Fatalf("produced %q, consumed %q", lines, got)
+	}
+	want(do("", "kafka-configs", append(to, "--alter", "--entity-type", "topics", "--entity-name", "quickstart-events",
+		"--add-config", "retention.ms=1000000")...), "Completed updating config for topic quickstart-events.")
+	want(do("", "kafka-configs", append(to, "--describe", "--entity-type", "topics", "--entity-name", "quickstart-events")...), "retention.ms=1000000")
+	do("", "kafka-topics", append(to, "--alter", "--topic", "quickstart-events", "--partitions", "3")...)
+	want(do("", "kafka-topics", append(to, "--describe", "--topic", "quickstart-events")...), "PartitionCount: 3")
+	want(do("", "kafka-log-dirs", append(to, "--describe", "--topic-list", "quickstart-events")...), "quickstart-events-2")
+	file := filepath.Join(t.TempDir(), "delete.json")
+	writeFile(t, file, `{"version":1,"partitions":[{"topic":"quickstart-events","partition":0,"offset":-1}]}`)
+	want(do("", "kafka-delete-records", append(to, "--offset-json-file", file)...), "low_watermark: ")
+	want(do("", "kafka-broker-api-versions", to...), "Produce(0): 0 to 11 [usable")
+	do("", "kafka-topics", append(to, "--delete", "--topic", "quickstart-events")...)
+	await(t, javaStart, "the topic to go", func() bool {
+		return !strings.Contains(do("", "kafka-topics", append(to, "--list")...), "quickstart-events")
+	})
+}
+
+func TestJavaToolsDoTheQuickstartOnOurBroker(t *testing.T) {
+	for _, version := range []string{kafkaOld, kafkaNew} {
+		t.Run(version, func(t *testing.T) { quickstart(t, brokertest.Start(t).Bootstrap()[0], javaTool(version)) })
+	}
+}
+
+func TestOurToolsDoTheQuickstart(t *testing.T) {
+	t.Run("on our broker", func(t *testing.T) { quickstart(t, brokertest.Start(t).Bootstrap()[0], ourTool) })
+	t.Run("on Apache Kafka "+kafkaNew, func(t *testing.T) {
+		quickstart(t, startKafka(t, kafkaNew, 0, startEnsemble(t, 1)).addr, ourTool)
+	})
+}
+
+// Java's own reader of log directories, indexes and producer snapshots finds nothing wrong with what we wrote.
+func TestJavaReadsOurLogDirectory(t *testing.T) {
+	c := brokertest.Start(t, brokertest.Property("log.segment.bytes", "20000"), brokertest.Property("log.index.interval.bytes", "512"))
+	for _, codec := range codecs {
+		topic := createTopic(t, c.Bootstrap()[0], "dump", nil)
+		for range 20 {
+			franzWriter().write(t, c.Bootstrap()[0], topic, codec, sample("franz-go", codec))
+		}
+	}
+	dir := c.Node(0).Dir()
+	c.Node(0).Stop()
+	for _, version := range []string{kafkaOld, kafkaNew} {
+		logs, err := filepath.Glob(filepath.Join(dir, "dump-*", "*.log"))
+		if err != nil || len(logs) < 10 {
+			t.Fatalf("%d segments, %v", len(logs), err)
+		}
+		dump := func(args ...string) string {
+			t.Helper()
+			out, err := javaTool(version)(t, "", "kafka-dump-log", args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, complaint := range []string{"invalid", "mismatch", "Found", "rror", "isvalid: false"} {
+				if strings.Contains(out, complaint) {
+					t.Errorf("Java %s complains:\n%s", version, out)
+				}
+			}
+			return out
+		}
+		dump("--deep-iteration", "--files", strings.Join(logs, ","))
+		indexes, _ := filepath.Glob(filepath.Join(dir, "dump-*", "*index"))
+		dump("--index-sanity-check", "--files", strings.Join(indexes, ","))
+		snapshots, _ := filepath.Glob(filepath.Join(dir, "dump-*", "*.snapshot"))
+		dump("--files", strings.Join(snapshots, ","))
+		if _, err := os.Stat(filepath.Join(dir, ".kafka_cleanshutdown")); err != nil {
+			t.Error(err)
+		}
+	}
+}
