@@ -19,11 +19,14 @@ const (
 	handshakeTimeout = 10 * time.Second
 	// lingerTimeout is how long a connection that was said good-bye may take to close its side.
 	lingerTimeout = time.Second
-	// loadLimit is how many bytes of requests in work and replies not yet taken stop the reading of a connection.
+	// pendingLimit is how many requests of a connection may wait for their answers before its reading stops; a client
+	// of Kafka's has ten under way.
+	pendingLimit = 32
+	// loadLimit stops the reading, too: bytes of requests in work and of replies not yet taken.
 	loadLimit = 1 << 20
-	// backlogLimit is how many bytes may wait for a client that takes nothing; then it is cut off. Replies are kept
-	// small by loadLimit, so only watch events and enormous lists of children get there.
-	backlogLimit = 64 << 20
+	// backlogLimit is how many bytes may wait for a client that takes nothing; then it is cut off. The limits above
+	// keep replies from getting there, so it is for watch events and enormous lists of children.
+	backlogLimit = 128 << 20
 	// readChunk is how much is allocated on the word of a length before bytes came.
 	readChunk = 64 << 10
 )
@@ -52,6 +55,7 @@ type conn struct {
 		frames  net.Buffers
 		bytes   int  // in frames and in the write under way
 		load    int  // bytes of requests in work
+		pending int  // requests in work
 		closing bool // no frame comes any more: write what there is, say good-bye
 		broken  bool // stop at once
 	}
@@ -118,7 +122,7 @@ func (c *conn) read() error {
 		return fmt.Errorf("connect request: %w", err)
 	}
 	c.nc.SetReadDeadline(time.Time{})
-	if !c.admit(len(frame)) || !c.post(message{conn: c, received: time.Now(), connect: connect}) {
+	if !c.post(message{conn: c, received: time.Now(), connect: connect}) {
 		return c.drain()
 	}
 	for {
@@ -174,10 +178,12 @@ func (c *conn) drain() error {
 func (c *conn) admit(n int) bool {
 	c.out.Lock()
 	defer c.out.Unlock()
-	for c.out.load+c.out.bytes > loadLimit && !c.out.closing && !c.out.broken {
+	full := func() bool { return c.out.load+c.out.bytes > loadLimit || c.out.pending >= pendingLimit }
+	for full() && !c.out.closing && !c.out.broken {
 		c.out.Wait()
 	}
 	c.out.load += n
+	c.out.pending++
 	return !c.out.closing && !c.out.broken
 }
 
@@ -189,7 +195,10 @@ func (c *conn) push(frame []byte, done int, last bool) {
 	if c.out.closing || c.out.broken {
 		return
 	}
-	c.out.load -= done
+	if done > 0 {
+		c.out.load -= done
+		c.out.pending--
+	}
 	if frame != nil {
 		c.out.frames = append(c.out.frames, frame)
 		c.out.bytes += len(frame)
