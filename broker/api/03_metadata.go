@@ -55,14 +55,6 @@ type describing struct {
 	snapshot *metadata.Snapshot
 }
 
-// noOperations says that authorized operations were not asked for; allTopicOperations are those of a topic, and
-// allClusterOperations those of the cluster, as bits numbered like Java's AclOperation.
-const (
-	noOperations         = -1 << 31
-	allTopicOperations   = 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<7 | 1<<8 | 1<<10 | 1<<11
-	allClusterOperations = 1<<5 | 1<<7 | 1<<8 | 1<<9 | 1<<10 | 1<<11 | 1<<12
-)
-
 // refuseWhole finds what spoils the request as a whole: ids before version 12 knows them, and neither name nor id.
 func (q *describing) refuseWhole() error {
 	for i := range q.req.Topics {
@@ -79,10 +71,13 @@ func (q *describing) refuseWhole() error {
 
 func (q *describing) refused(err error) *kmsg.MetadataResponse {
 	resp := q.req.ResponseKind().(*kmsg.MetadataResponse)
-	resp.ControllerID, resp.AuthorizedOperations = -1, noOperations
+	resp.ControllerID, resp.AuthorizedOperations = -1, notAsked
 	for i := range q.req.Topics {
 		t := q.bare(kerr.CodeOf(err), q.req.Topics[i].Topic)
 		t.TopicID = q.req.Topics[i].TopicID
+		if t.Topic == nil {
+			t.Topic = new(string)
+		}
 		resp.Topics = append(resp.Topics, t)
 	}
 	return resp
@@ -91,10 +86,7 @@ func (q *describing) refused(err error) *kmsg.MetadataResponse {
 func (q *describing) header() *kmsg.MetadataResponse {
 	resp := q.req.ResponseKind().(*kmsg.MetadataResponse)
 	resp.ClusterID, resp.ControllerID = &q.h.ClusterID, q.snapshot.ControllerID()
-	resp.AuthorizedOperations = noOperations
-	if q.req.IncludeClusterAuthorizedOperations {
-		resp.AuthorizedOperations = allClusterOperations
-	}
+	resp.AuthorizedOperations = operationsIf(q.req.IncludeClusterAuthorizedOperations, clusterOperations)
 	for _, b := range q.snapshot.Brokers() {
 		if e, ok := b.Endpoints[q.listener]; ok {
 			resp.Brokers = append(resp.Brokers, kmsg.MetadataResponseBroker{NodeID: b.ID, Host: e.Host, Port: e.Port, Rack: b.Rack})
@@ -105,14 +97,8 @@ func (q *describing) header() *kmsg.MetadataResponse {
 
 // bare is a topic without partitions.
 func (q *describing) bare(code int16, name *string) kmsg.MetadataResponseTopic {
-	t := kmsg.MetadataResponseTopic{ErrorCode: code, Topic: name, AuthorizedOperations: noOperations}
-	if name != nil && topic.IsInternal(*name) {
-		t.IsInternal = true
-	}
-	if name == nil && q.req.Version < 12 {
-		t.Topic = new(string)
-	}
-	return t
+	return kmsg.MetadataResponseTopic{ErrorCode: code, Topic: name, AuthorizedOperations: notAsked,
+		IsInternal: name != nil && topic.IsInternal(*name)}
 }
 
 func (q *describing) byID(id topic.ID) kmsg.MetadataResponseTopic {
@@ -133,7 +119,7 @@ func (q *describing) byName(ctx context.Context, name string) kmsg.MetadataRespo
 		err = kerr.UnknownTopicOrPartition
 		if q.h.Config.Broker().AutoCreateTopicsEnable && (q.req.Version < 4 || q.req.AllowAutoTopicCreation) {
 			ctx, cancel := context.WithTimeout(ctx, q.h.Config.Broker().RequestTimeout)
-			err = q.h.autoCreate(ctx, name)
+			err = q.h.autoCreate(ctx, q.snapshot, name)
 			cancel()
 		}
 	}
@@ -142,10 +128,8 @@ func (q *describing) byName(ctx context.Context, name string) kmsg.MetadataRespo
 
 func (q *describing) topic(t *metadata.Topic) kmsg.MetadataResponseTopic {
 	out := kmsg.MetadataResponseTopic{Topic: &t.Name, TopicID: t.ID, IsInternal: topic.IsInternal(t.Name),
-		AuthorizedOperations: noOperations, Partitions: make([]kmsg.MetadataResponseTopicPartition, 0, len(t.Partitions))}
-	if q.req.IncludeTopicAuthorizedOperations {
-		out.AuthorizedOperations = allTopicOperations
-	}
+		AuthorizedOperations: operationsIf(q.req.IncludeTopicAuthorizedOperations, topicOperations),
+		Partitions:           make([]kmsg.MetadataResponseTopicPartition, 0, len(t.Partitions))}
 	for i := range t.Partitions {
 		out.Partitions = append(out.Partitions, q.partition(&t.Partitions[i]))
 	}
@@ -173,8 +157,12 @@ func (q *describing) partition(p *metadata.Partition) kmsg.MetadataResponseTopic
 	return out
 }
 
+// alive are the brokers the client can reach.
 func (q *describing) alive(ids []int32) []int32 {
-	return slices.DeleteFunc(slices.Clone(ids), func(id int32) bool { return q.snapshot.Broker(id) == nil })
+	return slices.DeleteFunc(slices.Clone(ids), func(id int32) bool {
+		_, reachable := q.snapshot.Endpoint(id, q.listener)
+		return !reachable
+	})
 }
 
 // offline are the replicas on brokers that are away, or on disks that are.

@@ -22,10 +22,18 @@ var apis = []api{
 	{6, 0, 8, true, decoded((*Handler).updateMetadata)},
 	{7, 0, 3, true, decoded((*Handler).controlledShutdown)},
 	{18, 0, 4, true, (*Handler).apiVersions},
+	{19, 0, 7, false, decoded((*Handler).createTopics)},
+	{20, 0, 6, false, decoded((*Handler).deleteTopics)},
 	{21, 0, 2, false, decoded((*Handler).deleteRecords)},
 	{22, 0, 5, false, decoded((*Handler).initProducerID)},
 	{23, 0, 4, false, decoded((*Handler).offsetForLeaderEpoch)},
+	{32, 0, 4, false, decoded((*Handler).describeConfigs)},
+	{33, 0, 2, false, decoded((*Handler).alterConfigs)},
+	{35, 0, 4, false, decoded((*Handler).describeLogDirs)},
+	{37, 0, 3, false, decoded((*Handler).createPartitions)},
+	{44, 0, 1, false, decoded((*Handler).incrementalAlterConfigs)},
 	{56, 0, 3, true, decoded((*Handler).alterPartition)},
+	{60, 0, 1, false, decoded((*Handler).describeCluster)},
 	{67, 0, 0, true, decoded((*Handler).allocateProducerIDs)},
 }
 

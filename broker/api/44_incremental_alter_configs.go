@@ -1,0 +1,32 @@
+package api
+
+import (
+	"context"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/zurau/zurau/broker/config"
+	"github.com/zurau/zurau/broker/wire"
+)
+
+// incrementalAlterConfigs (key 44, versions 0-1) changes single keys of the dynamic configuration of topics, of this
+// broker, or of all brokers (KIP-339): 0 sets, 1 deletes, 2 appends to a list, 3 takes away from one.
+func (h *Handler) incrementalAlterConfigs(ctx context.Context, _ *wire.Request, req *kmsg.IncrementalAlterConfigsRequest) wire.Reply {
+	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
+	resources := make([]configResource, len(req.Resources))
+	for i, r := range req.Resources {
+		resources[i] = configResource{r.ResourceType, strings.Clone(r.ResourceName)}
+	}
+	for i := range req.Resources {
+		changes := make([]config.Alteration, 0, len(req.Resources[i].Configs))
+		for _, c := range req.Resources[i].Configs {
+			changes = append(changes, alteration(config.Op(c.Op), c.Name, c.Value))
+		}
+		a := kmsg.IncrementalAlterConfigsResponseResource{ResourceType: resources[i].kind, ResourceName: resources[i].name}
+		err := h.alterConfig(ctx, resources, i, changes, false, req.ValidateOnly)
+		a.ErrorCode, a.ErrorMessage = h.outcome("altering the configuration of "+resources[i].String(), err)
+		resp.Resources = append(resp.Resources, a)
+	}
+	return wire.Respond(resp)
+}

@@ -1,0 +1,39 @@
+package api
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/zkmeta"
+)
+
+// outcome turns what became of an operation into the code and the message of its answer. The message is nil unless the
+// error has words of its own, and for errors that have no code: those go to the log, with what was being done, and
+// tell the client nothing.
+func (h *Handler) outcome(doing string, err error) (int16, *string) {
+	code := kerr.CodeOf(err)
+	if err == nil {
+		return code, nil
+	}
+	if code == kerr.UnknownServerError.Code {
+		h.Logger.Error("Error "+doing, zap.Error(err))
+		return code, nil
+	}
+	text := kerr.MessageOf(err)
+	if text == kerr.ForCode(code).Text {
+		return code, nil
+	}
+	return code, &text
+}
+
+// session is the present ZooKeeper session, or the next one if that comes within request.timeout.ms.
+func (h *Handler) session(ctx context.Context) (*zkmeta.Session, error) {
+	if s := h.ZK.Session(); s != nil {
+		return s, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.Config.Broker().RequestTimeout)
+	defer cancel()
+	return h.ZK.AwaitSession(ctx)
+}
