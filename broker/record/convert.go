@@ -94,12 +94,15 @@ func CodecOfSet(set []byte) Codec {
 // magic 0 gets no timestamp. Neither a message nor the batch may be larger than maxBytes. Errors:
 // kerr.CorruptMessage, kerr.InvalidRecord, kerr.MessageTooLarge.
 func UpConvert(set []byte, to Compression, limits Limits, maxBytes int) (Batch, Survey, error) {
-	n := NewBuilder(to, maxBytes)
-	defer n.Discard()
 	first, _, err := Next(set)
 	if err != nil {
 		return nil, Survey{}, err
 	}
+	if first == nil || first.Magic() > 1 {
+		return nil, Survey{}, kerr.New(kerr.InvalidRecord, "no whole message of magic 0 or 1")
+	}
+	n := NewBuilder(to, maxBytes)
+	defer n.Discard()
 	for rest := set; ; {
 		var b Batch
 		if b, rest, err = Next(rest); err != nil {

@@ -32,7 +32,8 @@ func (r *Record) AppendHeaders(dst []Header) []Header {
 	return dst
 }
 
-// Iterator walks the records of one batch of any magic, in order. Without compression it allocates nothing.
+// Iterator walks the records of one batch of any magic, in order. Without compression it allocates nothing. One
+// goroutine must not begin a walk while another of its walks is open: both might wait for the memory of a large batch.
 //
 //	it := batch.Records(limits)
 //	defer it.Close()
@@ -88,18 +89,18 @@ func (b Batch) Records(limits Limits) Iterator {
 
 // Next moves to the next record; false at the end and at an error, which Err tells.
 func (it *Iterator) Next() bool {
-	if it.err != nil || it.count >= 0 && it.index == it.count {
+	more := it.err == nil && it.index != it.count
+	if more && it.batch.Magic() == 2 {
+		more = it.nextRecord()
+	} else if more {
+		more = it.nextMessage()
+	}
+	if !more {
 		it.finish()
 		return false
 	}
-	var more bool
-	if it.batch.Magic() == 2 {
-		more = it.nextRecord()
-	} else {
-		more = it.nextMessage()
-	}
 	it.index++
-	return more
+	return true
 }
 
 // Record is the record Next moved to.
@@ -109,7 +110,8 @@ func (it *Iterator) Record() *Record { return &it.rec }
 // kerr.MessageTooLarge (limits). nil at the regular end.
 func (it *Iterator) Err() error { return it.err }
 
-// Close gives back what a compressed batch borrowed. It may be called twice; the last record's bytes end with it.
+// Close gives back what a compressed batch borrowed; a walk to the end has done it already. The last record's bytes
+// end with it.
 func (it *Iterator) Close() {
 	if it.stream != nil {
 		it.stream.close()
@@ -117,13 +119,10 @@ func (it *Iterator) Close() {
 	}
 }
 
-// finish checks once, at the end, that nothing is left over.
+// finish checks, at the end, that nothing is left over, and gives back what was borrowed.
 func (it *Iterator) finish() {
-	if it.err != nil {
-		return
-	}
 	over := len(it.rest) > 0
-	if it.stream != nil {
+	if it.stream != nil && it.err == nil {
 		var ended bool
 		ended, it.err = it.stream.atEnd()
 		over = !ended
@@ -131,6 +130,7 @@ func (it *Iterator) finish() {
 	if it.err == nil && over {
 		it.err = recordError(it.index, badBatchTail)
 	}
+	it.Close()
 }
 
 func (it *Iterator) nextRecord() bool {
