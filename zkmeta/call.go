@@ -59,19 +59,20 @@ func start[T any](s *Session, ctx context.Context, request func(*zk.Conn) (T, er
 
 // wait gives the outcome. When ctx or the session ends first it is unknown, and the value must not be read.
 func (c *call[T]) wait(ctx context.Context) error {
+	var why context.Context
 	select {
 	case <-c.ended:
 		return c.err
 	case <-ctx.Done():
-		return unknown(cause(ctx))
+		why = ctx
 	case <-c.session.ctx.Done():
-		// The answer may have come together with the end.
-		select {
-		case <-c.ended:
-			return c.err
-		default:
-			return unknown(cause(c.session.ctx))
-		}
+		why = c.session.ctx
+	}
+	select {
+	case <-c.ended: // at the same moment
+		return c.err
+	default:
+		return unknown(cause(why))
 	}
 }
 

@@ -25,14 +25,21 @@ func CloseSession(ctx context.Context, servers string, id int64, password []byte
 	return closeSession(ctx, newDialer(ctx, nil, 6*time.Second, len(addresses)), addresses, id, password)
 }
 
+// closeSession asks again when the connection ends without an answer: the servers know then whether they have done it,
+// and a living owner of the session may have taken it back in between.
 func closeSession(ctx context.Context, d *dialer, addresses []string, id int64, password []byte) error {
+	const attempts = 5
 	var failed []error
-	for _, address := range addresses {
+	for i := range attempts * len(addresses) {
+		address := addresses[i%len(addresses)]
 		err := closeSessionAt(ctx, d, address, id, password)
 		if err == nil {
 			return nil
 		}
-		failed = append(failed, fmt.Errorf("close session 0x%x at %s: %w", id, address, err))
+		failed = append(failed, fmt.Errorf("close session %s at %s: %w", sessionText(id), address, err))
+		if !errors.Is(err, io.EOF) && i >= len(addresses) || ctx.Err() != nil {
+			break
+		}
 	}
 	return errors.Join(failed...)
 }

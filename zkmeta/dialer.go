@@ -14,6 +14,8 @@ import (
 )
 
 const (
+	// maxYoungDeaths is how many connections in a row may die within a second before reconnecting is slowed down.
+	maxYoungDeaths = 3
 	// maxFrame bounds what a server may send in one answer: child lists of very large parents stay far below.
 	maxFrame = 64 << 20
 	// leastHandshake is how long a server may take to answer the first frame of a connection at the first try.
@@ -255,8 +257,8 @@ func (c *guardedConn) Write(p []byte) (int, error) {
 }
 
 // hosts is the zk.HostProvider of one life: the servers in a random order, round after round. Reconnecting after a
-// loss starts at once with the next server; only a whole failed round, or a connection that died young, brings the
-// library's pause of a second.
+// loss starts at once with the next server; only a whole failed round, or the third connection in a row that died
+// within a second, brings the library's pause of a second.
 type hosts struct {
 	ctx     context.Context
 	servers []string
@@ -266,6 +268,7 @@ type hosts struct {
 		next        int
 		tried       int // since the last connection
 		connectedAt time.Time
+		diedYoung   int // connections in a row
 	}
 }
 
@@ -285,8 +288,13 @@ func (h *hosts) Next() (server string, pause bool) {
 	defer h.mu.Unlock()
 	server = h.servers[h.mu.next%len(h.servers)]
 	h.mu.next++
-	diedYoung := h.mu.tried == 0 && time.Since(h.mu.connectedAt) < time.Second
-	pause = h.ctx.Err() != nil || diedYoung || h.mu.tried > 0 && h.mu.tried%len(h.servers) == 0
+	if h.mu.tried == 0 {
+		if h.mu.diedYoung++; time.Since(h.mu.connectedAt) > time.Second {
+			h.mu.diedYoung = 0
+		}
+	}
+	roundFailed := h.mu.tried > 0 && h.mu.tried%len(h.servers) == 0
+	pause = h.ctx.Err() != nil || h.mu.tried == 0 && h.mu.diedYoung >= maxYoungDeaths || roundFailed
 	h.mu.tried++
 	return server, pause
 }

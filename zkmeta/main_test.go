@@ -2,6 +2,7 @@ package zkmeta
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,20 +23,25 @@ const (
 )
 
 // An ensemble is where a test finds ZooKeeper, and the chroot that it has for itself.
-type ensemble struct{ addr, chroot string }
+type ensemble struct {
+	addr    string // of one member
+	members []string
+	chroot  string
+}
 
 // at is the connect string by way of an address, as that of a proxy.
 func (e ensemble) at(addr string) string { return addr + e.chroot }
-func (e ensemble) String() string        { return e.at(e.addr) }
+func (e ensemble) String() string        { return e.at(strings.Join(e.members, ",")) }
 
-// realZooKeeper is set by the interop build to a real server's address; all tests then run against that.
+// realZooKeeper is set by the interop build to the addresses of a real ensemble; all tests then run against that.
 var realZooKeeper string
 
 // startServer gives a ZooKeeper: our own in memory, with short ticks, so that sessions may last a second.
 func startServer(t testing.TB) ensemble {
 	t.Helper()
 	if realZooKeeper != "" {
-		return ensemble{realZooKeeper, "/" + newClusterID()}
+		members := strings.Split(realZooKeeper, ",")
+		return ensemble{members[0], members, "/" + newClusterID()}
 	}
 	server, err := zkserver.NewServer(zkserver.Options{Addr: "127.0.0.1:0", TickTime: 100 * time.Millisecond,
 		MinSessionTimeout: 500 * time.Millisecond, MaxSessionTimeout: time.Minute})
@@ -46,7 +52,8 @@ func startServer(t testing.TB) ensemble {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	return ensemble{addr: server.Addr().String()}
+	addr := server.Addr().String()
+	return ensemble{addr: addr, members: []string{addr}}
 }
 
 // connect gives a client that is closed with the test. Its options are those of a broker unless change says otherwise.
