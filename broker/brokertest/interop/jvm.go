@@ -15,6 +15,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // jvmFlags make a JVM small and quick to start.
@@ -166,13 +169,22 @@ func startKafka(t testing.TB, version string, id int, zookeeper string, properti
 		"transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1", "transaction.state.log.num.partitions=5",
 		"group.initial.rebalance.delay.ms=0"}, properties...), "\n"))
 	b.javaServer = startJava(t, "400m", jars(t, version), "kafka.Kafka", []string{file}, func() bool {
-		c, err := net.DialTimeout("tcp", b.addr, time.Second)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
+		return introduced(t, b.addr)
 	})
 	return b
+}
+
+// introduced tells whether a broker answers and knows itself to be in the cluster. Kafka opens its port before that.
+func introduced(t testing.TB, addr string) bool {
+	c, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.RequestRetries(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	brokers, err := kadm.NewClient(c).ListBrokers(ctx)
+	return err == nil && len(brokers) > 0
 }
 
 // toolClasses are the classes behind the script names of Kafka's bin folder, newest place first.
