@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// command is one tool. Its name is that of Kafka's script without .sh; args are the words behind the name, and the
-// result is the exit status. ctx ends at the first ^C or SIGTERM; a second one kills the process.
+// command is one tool. Its name is that of Kafka's script without .sh; args are the words behind the name,
+// and the result is the exit status. ctx ends at the first ^C or SIGTERM; a second one kills the process.
 type command struct {
 	Name    string
 	Summary string
@@ -21,8 +21,8 @@ type stdio struct {
 	Err io.Writer
 }
 
-// commands are all tools of the binary, in the order help lists them. Filled by init because run-class and help read
-// the table they stand in.
+// commands are all tools of the binary, in the order help lists them. Filled by init because run-class and
+// help read the table they stand in.
 var commands []command
 
 func init() {
@@ -39,6 +39,7 @@ func init() {
 		{"kafka-log-dirs", "print what the brokers keep in their log directories", runLogDirs},
 		{"kafka-broker-api-versions", "print which requests the brokers take", runBrokerAPIVersions},
 		{"kafka-configs", "print and change the configuration of topics and brokers", runConfigs},
+		{"zookeeper-shell", "look at and change znodes", runZooKeeperShell},
 		{"kafka-topics", "list, describe, make, change and delete topics", runTopics},
 		{"kafka-run-class", "run a tool by the name of its Java class", runClass},
 		{"link", "link the tools into a folder by the names of Kafka's scripts", link},

@@ -15,8 +15,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// brokerLogFiles routes by the beginning of the logger's name, as the log4j.properties shipped with Kafka does. A line
-// that matches goes to that file alone, every other line to stdout and server.log.
+// brokerLogFiles routes by the beginning of the logger's name, as the log4j.properties shipped with Kafka
+// does. A line that matches goes to that file alone, every other line to stdout and server.log.
 var brokerLogFiles = []struct{ logger, file string }{
 	{"kafka.controller", "controller.log"},
 	{"state.change.logger", "state-change.log"},
@@ -27,11 +27,12 @@ var brokerLogFiles = []struct{ logger, file string }{
 
 // newToolLogger logs what a person should see, WARN and above, on stderr.
 func newToolLogger(stderr io.Writer) *zap.Logger {
-	return zap.New(&log4jCore{LevelEnabler: zapcore.WarnLevel, sink: &logSink{console: stderr, consoleLevel: zapcore.WarnLevel}})
+	sink := &logSink{console: stderr, consoleLevel: zapcore.WarnLevel}
+	return zap.New(&log4jCore{LevelEnabler: zapcore.WarnLevel, sink: sink})
 }
 
-// newServerLogger logs INFO and above in the files of dir, and what reaches consoleLevel on stdout. A dir that cannot be
-// written is said once on stdout and then done without.
+// newServerLogger logs INFO and above in the files of dir, and what reaches consoleLevel on stdout. A dir
+// that cannot be written is said once on stdout and then done without.
 func newServerLogger(stdout io.Writer, consoleLevel zapcore.Level, dir string) (logger *zap.Logger, closeFiles func()) {
 	sink := &logSink{console: stdout, consoleLevel: consoleLevel, dir: dir}
 	err := os.MkdirAll(dir, 0o755)
@@ -57,7 +58,8 @@ func logDir() string {
 	return filepath.Join(filepath.Dir(filepath.Dir(self)), "logs")
 }
 
-// log4jCore writes entries in the shape of Kafka's pattern [%d] %p %m (%c), with the fields as [k=v] behind the message.
+// log4jCore writes entries in the shape of Kafka's pattern [%d] %p %m (%c), with the fields as [k=v] behind
+// the message.
 type log4jCore struct {
 	zapcore.LevelEnabler
 	sink   *logSink
@@ -91,8 +93,9 @@ func (c *log4jCore) Sync() error { return nil }
 // throwableField is a string field that stands below its line, where log4j puts an exception.
 const throwableField = "throwable"
 
-// lastClass is what counts of a logger's name. Rooms name their loggers by the log4j classes people know; zap strings the
-// names of nested loggers together, and the last class, which begins behind a capitalized word, is the one that speaks.
+// lastClass is what counts of a logger's name. Rooms name their loggers by the log4j classes people know; zap
+// strings the names of nested loggers together, and the last class, which begins behind a capitalized word,
+// is the one that speaks.
 func lastClass(name string) string {
 	words := strings.Split(name, ".")
 	for i := len(words) - 1; i > 0; i-- {
@@ -154,8 +157,8 @@ func log4jLevel(l zapcore.Level) string {
 	return l.CapitalString()
 }
 
-// logSink is where lines go: a console and, for servers, the files of a folder. Each file is moved aside once an hour,
-// named by the hour it holds, as Kafka's appenders do.
+// logSink is where lines go: a console and, for servers, the files of a folder. Each file is moved aside once
+// an hour, named by the hour it holds, as Kafka's appenders do.
 type logSink struct {
 	console      io.Writer
 	consoleLevel zapcore.Level

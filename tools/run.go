@@ -15,8 +15,8 @@ import (
 	"github.com/zurau/zurau/broker/config"
 )
 
-// run is the whole of a development setup in one process: the ZooKeeper and the broker of a conf folder. The console
-// shows where to connect and what goes wrong; the rest is in LOG_DIR.
+// run is the whole of a development setup in one process: the ZooKeeper and the broker of a conf folder. The
+// console shows where to connect and what goes wrong; the rest is in LOG_DIR.
 func run(ctx context.Context, args []string, io stdio) int {
 	conf := confDir()
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -75,7 +75,8 @@ func banner(cfg *config.Broker, b *broker.Broker) string {
    bin/kafka-console-producer.sh --bootstrap-server %[7]s --topic first
    ^C stops both.
 
-`, version, kafkaVersion, b.ID(), strings.Join(lines, " "), strings.Join(cfg.LogDirs, ","), cfg.ZooKeeperConnect, bootstrap)
+`, version, kafkaVersion, b.ID(), strings.Join(lines, " "), strings.Join(cfg.LogDirs, ","), cfg.ZooKeeperConnect,
+		bootstrap)
 }
 
 // confDir is the folder conf or config of the working directory, else beside the bin that holds this program.

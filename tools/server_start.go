@@ -75,11 +75,12 @@ func startError(err error) string {
 	return throwable(err)
 }
 
-// serverConfig reads the command line of kafka.Kafka. A nil configuration without an error is a finished run: usage or
-// version was shown, and status says how to exit.
+// serverConfig reads the command line of kafka.Kafka. A nil configuration without an error is a finished run:
+// usage or version was shown, and status says how to exit.
 func serverConfig(args []string, io stdio, logger *zap.Logger) (cfg *config.Broker, status int, err error) {
 	p := &optionParser{}
-	override := p.accepts("override", "Optional property that should override values set in server.properties file").takes("")
+	override := p.accepts("override",
+		"Optional property that should override values set in server.properties file").takes("")
 	p.accepts("version", "Print version information and exit.")
 	usage := func(message string) (*config.Broker, int, error) {
 		fmt.Fprintln(io.Err, message)
@@ -113,10 +114,15 @@ func serverConfig(args []string, io stdio, logger *zap.Logger) (cfg *config.Brok
 	}
 	config.Override(values, given.all(override))
 	cfg, warnings, err := config.New(values)
-	for _, w := range warnings {
-		logger.Named("kafka.server.KafkaConfig").Warn(w)
+	if err != nil {
+		return nil, 1, err
 	}
-	return cfg, 1, err
+	log := logger.Named("kafka.server.KafkaConfig")
+	for _, w := range warnings {
+		log.Warn(w)
+	}
+	log.Info("KafkaConfig values: \n" + cfg.String())
+	return cfg, 0, nil
 }
 
 func logVersion(logger *zap.Logger) {

@@ -28,8 +28,8 @@ type Alteration struct {
 	Value *string // nil with Delete only
 }
 
-// AlterTopic gives the overrides a topic has after the changes, checked with Kafka's words and codes. current is not
-// changed.
+// AlterTopic gives the overrides a topic has after the changes, checked with Kafka's words and codes. current
+// is not changed.
 func (d *Dynamic) AlterTopic(topic string, current map[string]string, changes []Alteration) (map[string]string, error) {
 	next, err := apply(current, changes, func(name string) *Key {
 		if k := topicKeysByName[name]; k != nil {
@@ -42,17 +42,18 @@ func (d *Dynamic) AlterTopic(topic string, current map[string]string, changes []
 	}
 	if _, err := d.Broker().Topic(next); err != nil {
 		if e := (*Error)(nil); errors.As(err, &e) && e.Class == configException {
-			return nil, kerr.New(kerr.InvalidConfig, "Invalid config value for resource ConfigResource(type=TOPIC, name='%s'): %s",
-				topic, e.Text)
+			return nil, invalidFor("TOPIC", topic, e.Text)
 		}
 		return nil, err
 	}
 	return next, nil
 }
 
-// AlterBroker gives the dynamic values of this broker (perBroker) or of all (the cluster's default) after the changes.
-// What this broker could not run with is refused.
-func (d *Dynamic) AlterBroker(perBroker bool, current map[string]string, changes []Alteration) (map[string]string, error) {
+// AlterBroker gives the dynamic values of this broker (perBroker) or of all (the cluster's default) after the
+// changes. What this broker could not run with is refused.
+func (d *Dynamic) AlterBroker(
+	perBroker bool, current map[string]string, changes []Alteration,
+) (map[string]string, error) {
 	next, err := apply(current, changes, findBrokerKey)
 	if err != nil {
 		return nil, err
@@ -63,8 +64,7 @@ func (d *Dynamic) AlterBroker(perBroker bool, current map[string]string, changes
 	s := d.snapshot.Load()
 	for name := range next {
 		if k := findBrokerKey(name); k != nil && k.Sensitive() {
-			return nil, kerr.New(kerr.InvalidConfig, "Invalid config value for resource ConfigResource(type=BROKER, name='%s'): "+
-				"Password encoder secret not configured", s.layers.static["broker.id"])
+			return nil, invalidFor("BROKER", s.layers.static["broker.id"], "Password encoder secret not configured")
 		}
 	}
 	after, _, err := New(s.layers.with(next, perBroker).effective())
@@ -72,6 +72,12 @@ func (d *Dynamic) AlterBroker(perBroker bool, current map[string]string, changes
 		return nil, invalidRequest(err)
 	}
 	return next, checkThreads(s.broker, after)
+}
+
+// invalidFor refuses a value in the way Kafka does where it names the resource.
+func invalidFor(kind, name, reason string) error {
+	const text = "Invalid config value for resource ConfigResource(type=%s, name='%s'): %s"
+	return kerr.New(kerr.InvalidConfig, text, kind, name, reason)
 }
 
 func invalidRequest(err error) error { return kerr.New(kerr.InvalidRequest, "%s", err) }
@@ -152,11 +158,12 @@ func listForChange(values map[string]string, c Alteration, k *Key) ([]string, er
 var clusterWideListenerKeys = []string{"max.connections", "max.connection.creation.rate", "num.network.threads"}
 
 // needsListenerPrefix are the keys of key and trust stores, which are dynamic for one listener at a time only.
-var needsListenerPrefix = []string{"ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.key.password",
-	"ssl.keystore.key", "ssl.keystore.certificate.chain", "ssl.truststore.type", "ssl.truststore.location",
+var needsListenerPrefix = []string{"ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password",
+	"ssl.key.password", "ssl.keystore.key", "ssl.keystore.certificate.chain", "ssl.truststore.type", "ssl.truststore.location",
 	"ssl.truststore.password", "ssl.truststore.certificates"}
 
-// checkDynamic says whether values may stand in a dynamic layer, and parses each (DynamicBrokerConfig.validateConfigs).
+// checkDynamic says whether values may stand in a dynamic layer, and parses each
+// (DynamicBrokerConfig.validateConfigs).
 func checkDynamic(values map[string]string, perBroker bool) error {
 	names := slices.Sorted(maps.Keys(values))
 	pick := func(wrong func(string, *Key) bool) string {
@@ -171,15 +178,18 @@ func checkDynamic(values map[string]string, perBroker bool) error {
 	fixed := pick(func(name string, k *Key) bool { return k != nil && k.Mode&ReadOnly != 0 && !perListener(name) })
 	bare := pick(func(name string, _ *Key) bool { return slices.Contains(needsListenerPrefix, name) })
 	single := pick(func(name string, k *Key) bool {
-		return k != nil && (k.Mode&PerBroker != 0 || perListener(name)) && !slices.Contains(clusterWideListenerKeys, k.Name)
+		return k != nil && (k.Mode&PerBroker != 0 || perListener(name)) &&
+			!slices.Contains(clusterWideListenerKeys, k.Name)
 	})
 	switch {
 	case fixed != "":
 		return refuse("Cannot update these configs dynamically: Set(%s)", fixed)
 	case bare != "":
-		return refuse("These security configs can be dynamically updated only per-listener using the listener prefix: HashSet(%s)", bare)
+		return refuse("These security configs can be dynamically updated only per-listener using the listener prefix: "+
+			"HashSet(%s)", bare)
 	case single != "" && !perBroker:
-		return refuse("Cannot update these configs at default cluster level, broker id must be specified: Set(%s)", single)
+		return refuse("Cannot update these configs at default cluster level, broker id must be specified: "+
+			"Set(%s)", single)
 	}
 	for _, name := range names {
 		if k := findBrokerKey(name); k != nil {
@@ -192,8 +202,8 @@ func checkDynamic(values map[string]string, perBroker bool) error {
 }
 
 // threadKeys are pools that may be doubled or halved at a time.
-var threadKeys = []string{"num.io.threads", "num.network.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir",
-	"background.threads"}
+var threadKeys = []string{"num.io.threads", "num.network.threads", "num.replica.fetchers",
+	"num.recovery.threads.per.data.dir", "background.threads"}
 
 func checkThreads(before, after *Broker) error {
 	refused := func(format string, args ...any) error {

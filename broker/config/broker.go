@@ -10,8 +10,9 @@ import (
 	"github.com/zurau/zurau/broker/ibp"
 )
 
-// Broker is a checked server.properties. The tags name the keys; a time.Duration comes from a key in milliseconds and is
-// negative where the key says -1. Fields without a tag are worked out from several keys. Immutable once loaded.
+// Broker is a checked server.properties. The tags name the keys; a time.Duration comes from a key in
+// milliseconds and is negative where the key says -1. Fields without a tag are worked out from several keys.
+// Immutable once loaded.
 type Broker struct {
 	values map[string]string // as given: file, overrides, dynamic layers; unknown keys too
 	parsed map[string]any    // the known ones by name, defaults included, as Key.parse gives them
@@ -136,8 +137,8 @@ type Broker struct {
 	TransactionPartitionVerification bool          `config:"transaction.partition.verification.enable"`
 }
 
-// Value gives a key as it was configured, or its default; ok is false where both are null. It serves the keys that have no
-// field: plugins, security and whatever a newer version brings.
+// Value gives a key as it was configured, or its default; ok is false where both are null. It serves the keys
+// that have no field: plugins, security and whatever a newer version brings.
 func (b *Broker) Value(name string) (value string, ok bool) {
 	if v, set := b.values[name]; set {
 		return v, true
@@ -148,7 +149,8 @@ func (b *Broker) Value(name string) (value string, ok bool) {
 	return "", false
 }
 
-// String lists the values in force, a line each with a tab in front, as Kafka logs them at the start. Passwords are hidden.
+// String lists the values in force, a line each with a tab in front, as Kafka logs them at the start.
+// Passwords are hidden.
 func (b *Broker) String() string {
 	var out strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(b.parsed)) {

@@ -163,7 +163,7 @@ func TestWarningsNameWhatDoesNothing(t *testing.T) {
 		"The configuration 'foo' was supplied but isn't a known config.",
 		"The configuration 'listener.name.x.nothing' was supplied but isn't a known config.",
 		"The configuration 'metadata.log.dir' has no effect on a broker in ZooKeeper mode.",
-		"The configuration 'port' is no longer a key of Kafka 3.x; it is honoured here.",
+		"The configuration 'port' is gone from Kafka 3.x; it is honoured here.",
 	}
 	if diff := cmp.Diff(want, warnings); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

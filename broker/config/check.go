@@ -17,6 +17,7 @@ func (b *Broker) check() error {
 	return nil
 }
 
+// first is the first of several verdicts that is one.
 func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -63,40 +64,55 @@ func (b *Broker) checkIdentity() error {
 }
 
 func (b *Broker) checkListeners() error {
-	names := func(listeners []Listener) (all []string) {
-		for _, l := range listeners {
-			all = append(all, l.Name)
-		}
-		return all
-	}
-	advertised, bound := names(b.AdvertisedListeners), names(b.Listeners)
-	subset := !slices.ContainsFunc(advertised, func(name string) bool { return !slices.Contains(bound, name) })
-	nowhere := slices.ContainsFunc(b.AdvertisedListeners, func(l Listener) bool { return l.Host == "0.0.0.0" })
+	bound, advertised := namesOf(b.Listeners), namesOf(b.AdvertisedListeners)
+	unbound := func(name string) bool { return !slices.Contains(bound, name) }
+	nowhere := func(l Listener) bool { return l.Host == "0.0.0.0" }
 	options := strings.Join(advertised, ",")
-	if err := first(
+	return first(
 		require(len(advertised) > 0, "There must be at least one broker advertised listener."),
-		require(subset, "advertised.listeners listener names must be equal to or a subset of the ones defined in listeners. "+
-			"Found %s. The valid options based on the current configuration are %s", options, strings.Join(bound, ",")),
-		require(!nowhere, "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address."),
-		require(slices.Contains(advertised, b.InterBrokerListener), "inter.broker.listener.name must be a listener name defined "+
-			"in advertised.listeners. The valid options based on currently configured listeners are %s", options),
-	); err != nil {
-		return err
+		require(!slices.ContainsFunc(advertised, unbound),
+			"advertised.listeners listener names must be equal to or a subset of the ones defined in listeners. "+
+				"Found %s. The valid options based on the current configuration are %s", options, strings.Join(bound, ",")),
+		require(!slices.ContainsFunc(b.AdvertisedListeners, nowhere),
+			"advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address."),
+		require(slices.Contains(advertised, b.InterBrokerListener),
+			"inter.broker.listener.name must be a listener name defined in advertised.listeners. "+
+				"The valid options based on currently configured listeners are %s", options),
+		b.checkControlPlane(advertised),
+		b.checkInterBrokerSASL(),
+	)
+}
+
+func namesOf(listeners []Listener) []string {
+	var names []string
+	for _, l := range listeners {
+		names = append(names, l.Name)
 	}
-	if control := b.ControlPlaneListener; control != "" {
-		if err := first(
-			require(slices.Contains(advertised, control), "control.plane.listener.name must be a listener name defined in "+
-				"advertised.listeners. The valid options based on currently configured listeners are %s", options),
-			require(control != b.InterBrokerListener, "control.plane.listener.name, when defined, should have a different value "+
-				"from the inter broker listener name. Currently they both have the value ListenerName(%s)", control),
-		); err != nil {
-			return err
-		}
+	return names
+}
+
+func (b *Broker) checkControlPlane(advertised []string) error {
+	if b.ControlPlaneListener == "" {
+		return nil
 	}
-	sasl := strings.HasPrefix(b.ListenerSecurityProtocols[b.InterBrokerListener], "SASL_")
-	enabled := slices.Contains(b.parsed["sasl.enabled.mechanisms"].([]string), b.stringOf("sasl.mechanism.inter.broker.protocol", ""))
-	return require(!sasl || enabled,
-		"sasl.mechanism.inter.broker.protocol must be included in sasl.enabled.mechanisms when SASL is used for inter-broker communication")
+	return first(
+		require(slices.Contains(advertised, b.ControlPlaneListener),
+			"control.plane.listener.name must be a listener name defined in advertised.listeners. "+
+				"The valid options based on currently configured listeners are %s", strings.Join(advertised, ",")),
+		require(b.ControlPlaneListener != b.InterBrokerListener,
+			"control.plane.listener.name, when defined, should have a different value from the inter broker listener name. "+
+				"Currently they both have the value ListenerName(%s)", b.ControlPlaneListener),
+	)
+}
+
+func (b *Broker) checkInterBrokerSASL() error {
+	if !strings.HasPrefix(b.ListenerSecurityProtocols[b.InterBrokerListener], "SASL_") {
+		return nil
+	}
+	mechanisms := b.parsed["sasl.enabled.mechanisms"].([]string)
+	return require(slices.Contains(mechanisms, b.stringOf("sasl.mechanism.inter.broker.protocol", "")),
+		"sasl.mechanism.inter.broker.protocol must be included in sasl.enabled.mechanisms "+
+			"when SASL is used for inter-broker communication")
 }
 
 func (b *Broker) checkLog() error {
@@ -127,15 +143,18 @@ func (b *Broker) checkLimits() error {
 	}
 	delay, idle := b.FailedAuthenticationDelay.Milliseconds(), b.ConnectionsMaxIdle.Milliseconds()
 	return first(
-		require(b.ReplicaFetchWaitMax <= b.ReplicaSocketTimeout, "replica.socket.timeout.ms should always be at least "+
-			"replica.fetch.wait.max.ms to prevent unnecessary socket timeouts"),
-		require(b.ReplicaFetchWaitMax <= b.ReplicaLagTimeMax, "replica.fetch.wait.max.ms should always be less than or equal to "+
-			"replica.lag.time.max.ms to prevent frequent changes in ISR"),
+		require(b.ReplicaFetchWaitMax <= b.ReplicaSocketTimeout,
+			"replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms "+
+				"to prevent unnecessary socket timeouts"),
+		require(b.ReplicaFetchWaitMax <= b.ReplicaLagTimeMax,
+			"replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms "+
+				"to prevent frequent changes in ISR"),
 		require(b.QueuedMaxRequestBytes <= 0 || b.QueuedMaxRequestBytes >= int64(b.SocketRequestMaxBytes),
 			"queued.max.request.bytes must be larger or equal to socket.request.max.bytes"),
-		require(b.MaxConnectionsPerIP != 0 || len(b.MaxConnectionsPerIPOverrides) > 0, "max.connections.per.ip can be set to zero "+
-			"only if max.connections.per.ip.overrides property is set."),
-		require(idle < 0 || delay < idle, "connection.failed.authentication.delay.ms=%d should always be less than "+
-			"connections.max.idle.ms=%d to prevent failed authentication responses from timing out", delay, idle),
+		require(b.MaxConnectionsPerIP != 0 || len(b.MaxConnectionsPerIPOverrides) > 0,
+			"max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set."),
+		require(idle < 0 || delay < idle,
+			"connection.failed.authentication.delay.ms=%d should always be less than connections.max.idle.ms=%d "+
+				"to prevent failed authentication responses from timing out", delay, idle),
 	)
 }

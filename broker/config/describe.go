@@ -18,8 +18,8 @@ const (
 	DefaultSource        Source = 5
 )
 
-var sourceNames = [...]string{"UNKNOWN", "DYNAMIC_TOPIC_CONFIG", "DYNAMIC_BROKER_CONFIG", "DYNAMIC_DEFAULT_BROKER_CONFIG",
-	"STATIC_BROKER_CONFIG", "DEFAULT_CONFIG"}
+var sourceNames = [...]string{"UNKNOWN", "DYNAMIC_TOPIC_CONFIG", "DYNAMIC_BROKER_CONFIG",
+	"DYNAMIC_DEFAULT_BROKER_CONFIG", "STATIC_BROKER_CONFIG", "DEFAULT_CONFIG"}
 
 func (s Source) String() string { return sourceNames[s] }
 
@@ -96,7 +96,8 @@ func (d *Dynamic) DescribeBrokerDefault() []Entry {
 	only.layers = layers{clusterDefault: s.layers.clusterDefault}
 	var entries []Entry
 	for _, name := range slices.Sorted(maps.Keys(s.layers.clusterDefault)) {
-		synonyms := slices.DeleteFunc(only.layers.synonyms(name), func(y EntrySynonym) bool { return y.Source == DefaultSource })
+		synonyms := only.layers.synonyms(name)
+		synonyms = slices.DeleteFunc(synonyms, func(y EntrySynonym) bool { return y.Source == DefaultSource })
 		entries = append(entries, only.describe(name, synonyms))
 	}
 	return entries
@@ -127,8 +128,8 @@ func (s *snapshot) describe(name string, synonyms []EntrySynonym) Entry {
 	return e
 }
 
-// synonyms lists the values of a broker key in all layers. A leading value that belongs to another key of the group is
-// left out, as Kafka does.
+// synonyms lists the values of a broker key in all layers. A leading value that belongs to another key of the
+// group is left out, as Kafka does.
 func (l layers) synonyms(name string) []EntrySynonym {
 	k := findBrokerKey(name)
 	hidden := k == nil || k.Sensitive()

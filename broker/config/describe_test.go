@@ -79,8 +79,8 @@ func TestABrokerAndATopicDescribeThemselvesAsKafkasDo(t *testing.T) {
 	}
 }
 
-// describe-live.tsv is a 3.9.1 broker with a value of some kind in every layer. The keys of 1.1 are left out: 3.9 has
-// forgotten their types, we have not.
+// describe-live.tsv is a 3.9.1 broker with a value of some kind in every layer. The keys of 1.1 are left out:
+// 3.9 has forgotten their types, we have not.
 func TestEveryLayerShowsInTheDescription(t *testing.T) {
 	d := newDynamic(t, parsed(t, `
 broker.id=0

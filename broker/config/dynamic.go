@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 )
 
-// Dynamic is the configuration as it stands now: server.properties, over it the cluster's defaults and this broker's own
-// values from ZooKeeper, and the overrides of topics. Readers take an immutable value by one atomic load; a writer makes
-// a new one.
+// Dynamic is the configuration as it stands now: server.properties, over it the cluster's defaults and this
+// broker's own values from ZooKeeper, and the overrides of topics. Readers take an immutable value by one
+// atomic load; a writer makes a new one.
 type Dynamic struct {
 	snapshot atomic.Pointer[snapshot]
 	mu       struct{ sync.Mutex } // held by the writer from reading the old snapshot to storing the new
@@ -36,7 +36,10 @@ type layers struct {
 func NewDynamic(static *Broker) *Dynamic {
 	d := &Dynamic{}
 	d.snapshot.Store(&snapshot{
-		layers: layers{static: static.values}, broker: static, defaultTopic: mustTopic(static), topics: map[string]*Topic{},
+		layers:       layers{static: static.values},
+		broker:       static,
+		defaultTopic: mustTopic(static),
+		topics:       map[string]*Topic{},
 	})
 	return d
 }
@@ -61,8 +64,8 @@ func (d *Dynamic) Topic(name string) *Topic {
 	return s.defaultTopic
 }
 
-// SetTopic takes a topic's overrides as ZooKeeper has them; nil or empty: it has none, any more. An override that is
-// not understood is left out and named in the error; the topic returned is in force nevertheless.
+// SetTopic takes a topic's overrides as ZooKeeper has them; nil or empty: it has none, any more. An override
+// that is not understood is left out and named in the error; the topic returned is in force nevertheless.
 func (d *Dynamic) SetTopic(name string, overrides map[string]string) (*Topic, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -79,8 +82,8 @@ func (d *Dynamic) SetTopic(name string, overrides map[string]string) (*Topic, er
 	return t, err
 }
 
-// SetBroker takes this broker's own values as ZooKeeper has them, SetBrokerDefault those of all brokers. What is
-// not understood or not dynamic is left out and named in the error; the rest is in force.
+// SetBroker takes this broker's own values as ZooKeeper has them, SetBrokerDefault those of all brokers. What
+// is not understood or not dynamic is left out and named in the error; the rest is in force.
 func (d *Dynamic) SetBroker(values map[string]string) error {
 	return d.setLayer(values, true)
 }
@@ -129,8 +132,8 @@ func (l layers) with(values map[string]string, perBroker bool) layers {
 	return l
 }
 
-// effective lays the layers over each other. A dynamic value hides all its synonyms further down: log.retention.ms set
-// for the cluster beats log.retention.hours in a file.
+// effective lays the layers over each other. A dynamic value hides all its synonyms further down:
+// log.retention.ms set for the cluster beats log.retention.hours in a file.
 func (l layers) effective() map[string]string {
 	all := maps.Clone(l.static)
 	for _, layer := range []map[string]string{l.clusterDefault, l.perBroker} {

@@ -1,7 +1,9 @@
 package config
 
-// foreignKeys belong to KRaft, tiered storage and the migration between them. They are read, checked and described
-// as Kafka does, and have no effect here (configuration.md 5.5).
+const assignors = "org.apache.kafka.coordinator.group.assignor."
+
+// foreignKeys belong to KRaft, tiered storage and the migration between them. They are read, checked and
+// described as Kafka does, and have no effect here (configuration.md 5.5).
 var foreignKeys = []Key{
 	{"broker.heartbeat.interval.ms", Int, "2000", nil, ReadOnly | Foreign},
 	{"broker.session.timeout.ms", Int, "9000", nil, ReadOnly | Foreign},
@@ -17,7 +19,7 @@ var foreignKeys = []Key{
 	{"early.start.listeners", String, null, nil, ReadOnly | Foreign},
 	{"eligible.leader.replicas.enable", Boolean, "false", nil, ReadOnly | Foreign},
 	{"group.consumer.assignors", List,
-		"org.apache.kafka.coordinator.group.assignor.UniformAssignor,org.apache.kafka.coordinator.group.assignor.RangeAssignor", nil, ReadOnly | Foreign},
+		assignors + "UniformAssignor," + assignors + "RangeAssignor", nil, ReadOnly | Foreign},
 	{"group.consumer.heartbeat.interval.ms", Int, "5000", atLeast(1), ReadOnly | Foreign},
 	{"group.consumer.max.heartbeat.interval.ms", Int, "15000", atLeast(1), ReadOnly | Foreign},
 	{"group.consumer.max.session.timeout.ms", Int, "60000", atLeast(1), ReadOnly | Foreign},

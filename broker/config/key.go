@@ -1,7 +1,7 @@
-// Package config knows every configuration key of Apache Kafka 3.9 and those of 1.1 that are still met, each once:
-// name, type, default, bounds and who may change it while the broker runs (broker_keys.go, foreign_keys.go,
-// topic_keys.go). All else derives from these tables: reading server.properties, the typed Broker and Topic,
-// DescribeConfigs, the checks of AlterConfigs.
+// Package config knows every configuration key of Apache Kafka 3.9 and those of 1.1 that are still met, each
+// once: name, type, default, bounds and who may change it while the broker runs (broker_keys.go,
+// foreign_keys.go, topic_keys.go). All else derives from these tables: reading server.properties, the typed
+// Broker and Topic, DescribeConfigs, the checks of AlterConfigs.
 package config
 
 import "strings"
@@ -23,7 +23,8 @@ const (
 	Password
 )
 
-var typeNames = [...]string{"UNKNOWN", "BOOLEAN", "STRING", "INT", "SHORT", "LONG", "DOUBLE", "LIST", "CLASS", "PASSWORD"}
+var typeNames = [...]string{"UNKNOWN", "BOOLEAN", "STRING", "INT", "SHORT", "LONG", "DOUBLE", "LIST", "CLASS",
+	"PASSWORD"}
 
 func (t Type) String() string { return typeNames[t] }
 
@@ -77,8 +78,8 @@ var brokerKeysByName = func() map[string]*Key {
 
 const maxLong = "9223372036854775807"
 
-// listenerPrefix begins a key that holds for one listener only: listener.name.<name>.<key>, or, for a SASL mechanism,
-// listener.name.<name>.<mechanism>.<key>.
+// listenerPrefix begins a key that holds for one listener only: listener.name.<name>.<key>, or, for a SASL
+// mechanism, listener.name.<name>.<mechanism>.<key>.
 const listenerPrefix = "listener.name."
 
 // findBrokerKey is BrokerKey for keys with or without a listener's prefix.

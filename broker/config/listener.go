@@ -68,7 +68,8 @@ func (b *Broker) listenersText() string {
 	return b.stringOf("listeners", "")
 }
 
-// advertisedText is advertised.listeners, else what advertised.host.name and advertised.port of 1.1 say, else listeners.
+// advertisedText is advertised.listeners, else what advertised.host.name and advertised.port of 1.1 say, else
+// listeners.
 func (b *Broker) advertisedText() string {
 	if text, set := b.parsed["advertised.listeners"].(string); set {
 		return text
@@ -81,7 +82,8 @@ func (b *Broker) advertisedText() string {
 	return b.listenersText()
 }
 
-// legacyListener is the listener that the given keys of 1.1 mean; host.name and port stand in for an advertised one.
+// legacyListener is the listener that the given keys of 1.1 mean; host.name and port stand in for an
+// advertised one.
 func (b *Broker) legacyListener(hostKey, portKey string) string {
 	port, set := b.parsed[portKey].(int64)
 	if !set {
@@ -129,7 +131,8 @@ func (b *Broker) endPoints(text string) ([]Listener, error) {
 	return all, nil
 }
 
-// checkPorts lets two listeners share a port only when one is bound to an IPv4 and the other to an IPv6 address.
+// checkPorts lets two listeners share a port only when one is bound to an IPv4 and the other to an IPv6
+// address.
 func checkPorts(listeners []Listener, text string) error {
 	byPort := map[int32][]Listener{}
 	for _, l := range listeners {
@@ -155,9 +158,9 @@ func checkPorts(listeners []Listener, text string) error {
 			return illegal("Each listener must have a different port unless exactly one listener has an IPv4 address "+
 				"and the other IPv6 address, listeners: %s, port: %d", text, port)
 		}
-		if err := require(v4 == 1 && v6 == 1, "If you have two listeners on the same port then one needs to be IPv4 and "+
-			"the other IPv6, listeners: %s, port: %d", text, port); err != nil {
-			return err
+		if v4 != 1 || v6 != 1 {
+			return require(false, "If you have two listeners on the same port then one needs to be IPv4 and the other IPv6, "+
+				"listeners: %s, port: %d", text, port)
 		}
 	}
 	return nil

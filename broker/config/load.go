@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Load reads server.properties, lays the --override words over it and checks the whole. The warnings say what is
-// accepted without effect. An error of type *Error carries the text Kafka stops with.
+// Load reads server.properties, lays the --override words over it and checks the whole. The warnings say what
+// is accepted without effect. An error of type *Error carries the text Kafka stops with.
 func Load(path string, overrides []string) (b *Broker, warnings []string, err error) {
 	values, err := ReadFile(path)
 	if err != nil {
@@ -109,7 +109,7 @@ func (b *Broker) warnings() []string {
 		case k != nil && k.Mode&Foreign != 0 && b.values[name] != k.Default:
 			all = append(all, fmt.Sprintf("The configuration '%s' has no effect on a broker in ZooKeeper mode.", name))
 		case k != nil && k.Mode&Legacy != 0:
-			all = append(all, fmt.Sprintf("The configuration '%s' is no longer a key of Kafka 3.x; it is honoured here.", name))
+			all = append(all, fmt.Sprintf("The configuration '%s' is gone from Kafka 3.x; it is honoured here.", name))
 		}
 	}
 	return all

@@ -8,7 +8,8 @@ import (
 	"unicode/utf16"
 )
 
-// ReadFile reads a file in the format of java.util.Properties: ISO-8859-1 with \uXXXX, the last of two equal keys wins.
+// ReadFile reads a file in the format of java.util.Properties: ISO-8859-1 with \uXXXX, the last of two equal
+// keys wins.
 func ReadFile(path string) (map[string]string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -21,8 +22,8 @@ func ReadFile(path string) (map[string]string, error) {
 	return values, nil
 }
 
-// Override lays key=value words, as given to --override, over values; later ones win. As in Kafka a word without = sets
-// an empty value.
+// Override lays key=value words, as given to --override, over values; later ones win. As in Kafka a word
+// without = sets an empty value.
 func Override(values map[string]string, words []string) {
 	for _, word := range words {
 		key, value, _ := strings.Cut(word, "=")
@@ -30,9 +31,9 @@ func Override(values map[string]string, words []string) {
 	}
 }
 
-// ParseProperties is ReadFile for what is in memory. It is written here because files that Java reads must mean the
-// same to us to the last backslash, and the known libraries part from Java at empty keys, at continued keys and at a
-// backslash before the end. The only error is a malformed \uXXXX.
+// ParseProperties is ReadFile for what is in memory. It is written here because files that Java reads must
+// mean the same to us to the last backslash, and the known libraries part from Java at empty keys, at
+// continued keys and at a backslash before the end. The only error is a malformed \uXXXX.
 func ParseProperties(data []byte) (map[string]string, error) {
 	values := map[string]string{}
 	for len(data) > 0 {
@@ -55,9 +56,9 @@ func ParseProperties(data []byte) (map[string]string, error) {
 
 const blanks = " \t\f"
 
-// logicalLine takes the next line that is no comment, joined with those it is continued on: a line that ends in an odd
-// number of backslashes goes on behind the blanks of the next one. some is false for comments and blank lines; a
-// backslash that ends the file makes a line even of nothing, as in Java.
+// logicalLine takes the next line that is no comment, joined with those it is continued on: a line that ends
+// in an odd number of backslashes goes on behind the blanks of the next one. some is false for comments and
+// blank lines; a backslash that ends the file makes a line even of nothing, as in Java.
 func logicalLine(data []byte) (line, rest []byte, some bool) {
 	for {
 		var natural []byte

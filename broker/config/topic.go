@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Topic is what one topic goes by: its overrides, else the broker's values, else the defaults. MS is milliseconds.
-// Immutable; a change of configuration makes a new one.
+// Topic is what one topic goes by: its overrides, else the broker's values, else the defaults. MS is
+// milliseconds. Immutable; a change of configuration makes a new one.
 type Topic struct {
 	overrides map[string]string
 	parsed    map[string]any // every topic key, as Key.parse gives it
@@ -52,8 +52,8 @@ func (t *Topic) LogAppendTime() bool { return t.MessageTimestampType == "LogAppe
 // Overrides are the topic's own settings, as kept in /config/topics. Not to be changed.
 func (t *Topic) Overrides() map[string]string { return t.overrides }
 
-// Topic is the configuration of a topic with the given overrides. What is wrong is said in Kafka's words, with the code
-// of INVALID_CONFIG.
+// Topic is the configuration of a topic with the given overrides. What is wrong is said in Kafka's words,
+// with the code of INVALID_CONFIG.
 func (b *Broker) Topic(overrides map[string]string) (*Topic, error) {
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
 		if topicKeysByName[name] == nil {
@@ -104,7 +104,8 @@ func (t *Topic) derive() error {
 	return nil
 }
 
-// topicDefault is what a topic without an override gets: the first broker key that is set, in the topic key's unit.
+// topicDefault is what a topic without an override gets: the first broker key that is set, in the topic key's
+// unit.
 func (b *Broker) topicDefault(k *TopicKey) any {
 	for _, s := range k.Synonyms {
 		switch v := b.parsed[s.Name].(type) {

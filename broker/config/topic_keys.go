@@ -1,6 +1,7 @@
 package config
 
-// TopicKey is one row of the topic table: a key, and the broker keys that give its default, in order of precedence.
+// TopicKey is one row of the topic table: a key, and the broker keys that give its default, in order of
+// precedence.
 type TopicKey struct {
 	Key
 	Synonyms []Synonym

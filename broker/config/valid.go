@@ -10,7 +10,8 @@ import (
 	"github.com/zurau/zurau/broker/ibp"
 )
 
-// validator is a bound on the parsed value of a key. The texts are those of Kafka's ConfigDef, which people grep.
+// validator is a bound on the parsed value of a key. The texts are those of Kafka's ConfigDef, which people
+// grep.
 type validator struct {
 	text  string // the bound as Kafka's documentation prints it
 	check func(key string, v any) error
@@ -109,7 +110,8 @@ var nonEmpty = words("non-empty string", "String must be non-empty", func(s stri
 
 var compressionType = oneOf("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
 
-// protocolVersion accepts what Kafka 3.9 knows; whether zurau runs at that level is another question (check.go).
+// protocolVersion accepts what Kafka 3.9 knows; whether zurau runs at that level is another question
+// (check.go).
 var protocolVersion = &validator{"", func(key string, v any) error {
 	s, _ := v.(string)
 	_, err := ibp.Parse(s)

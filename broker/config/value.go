@@ -49,7 +49,8 @@ func invalid(name, value, reason string) error {
 	return refuse("Invalid value %s for configuration %s: %s", value, name, reason)
 }
 
-// parse gives the value of a key as bool, int64, float64, string or []string, or nil for null, and checks its bounds.
+// parse gives the value of a key as bool, int64, float64, string or []string, or nil for null, and checks its
+// bounds.
 func (k *Key) parse(text string) (any, error) {
 	if text == null {
 		return nil, nil
@@ -155,8 +156,8 @@ func csv(text string) []string {
 	return words
 }
 
-// fill sets every field of the struct that names a key in its tag `config:"key"` from values, which come from parse.
-// A time.Duration field takes a key in milliseconds; what does not fit becomes the longest duration.
+// fill sets every field of the struct that names a key in its tag `config:"key"` from values, which come from
+// parse. A time.Duration field takes a key in milliseconds; what does not fit becomes the longest duration.
 func fill(target any, values map[string]any) {
 	s := reflect.ValueOf(target).Elem()
 	for i := range s.NumField() {

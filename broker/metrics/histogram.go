@@ -10,9 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Histogram counts observations in buckets a sixteenth of their value wide, so a quantile is off by 6 % at most.
-// Observe is a few atomic additions and never waits. Quantiles speak of the last five to ten minutes, the count and
-// the sum of all time.
+// Histogram counts observations in buckets a sixteenth of their value wide, so a quantile is off by 6 % at
+// most. Observe is a few atomic additions and never waits. Quantiles speak of the last five to ten minutes,
+// the count and the sum of all time.
 type Histogram struct {
 	buckets [bucketCount]atomic.Uint64
 	sum     atomic.Uint64 // in thousandths

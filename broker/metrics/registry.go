@@ -1,8 +1,9 @@
 // Package metrics gathers the counters, gauges and histograms of all rooms on one Prometheus page.
 //
-// A room keeps its numbers in atomics of its own and tells the registry how to read them, so the hot path touches
-// neither maps nor locks of this package. Names are Kafka's MBeans flattened, kafka_<domain>_<type>_<name> in lower
-// case, as the usual JMX exporter rules make them (configuration.md 9); dashboards for Kafka then work as they are.
+// A room keeps its numbers in atomics of its own and tells the registry how to read them, so the hot path
+// touches neither maps nor locks of this package. Names are Kafka's MBeans flattened,
+// kafka_<domain>_<type>_<name> in lower case, as the usual JMX exporter rules make them (configuration.md 9);
+// dashboards for Kafka then work as they are.
 package metrics
 
 import (
@@ -16,8 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Registry is where a room registers its series. With gives a child for what lives shorter than the broker: a topic,
-// a partition, a peer. Safe for concurrent use.
+// Registry is where a room registers its series. With gives a child for what lives shorter than the broker: a
+// topic, a partition, a peer. Safe for concurrent use.
 type Registry struct {
 	page   *page
 	labels []string // name, value, name, value, ... that every series of this registry carries
@@ -90,8 +91,8 @@ func (r *Registry) add(name, help string, read func(*prometheus.Desc) prometheus
 	r.page.put(key, series{prometheus.NewDesc(name, help, nil, labels), read})
 }
 
-// page is the one collector behind all registries. It describes nothing in advance, because Kafka's topic metrics
-// appear both with and without a topic label, and come and go with their topics.
+// page is the one collector behind all registries. It describes nothing in advance, because Kafka's topic
+// metrics appear both with and without a topic label, and come and go with their topics.
 type page struct {
 	prometheus *prometheus.Registry
 	mu         struct {
@@ -122,7 +123,8 @@ func (p *page) remove(keys []string) {
 // Describe implements prometheus.Collector; sending nothing makes the collector an unchecked one.
 func (p *page) Describe(chan<- *prometheus.Desc) {}
 
-// Collect implements prometheus.Collector. It reads outside the lock, so a slow reader holds up no registration.
+// Collect implements prometheus.Collector. It reads outside the lock, so a slow reader holds up no
+// registration.
 func (p *page) Collect(out chan<- prometheus.Metric) {
 	p.mu.Lock()
 	all := make([]series, 0, len(p.mu.series))
