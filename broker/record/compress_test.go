@@ -19,16 +19,21 @@ import (
 	"github.com/zurau/zurau/broker/kerr"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")) // sarama's, one a process
+}
 
-// sample is n bytes that compress about two to one.
+// sample is n bytes of words that compress about three to one, with some stretches that do not.
 func sample(n int) []byte {
 	r := rand.New(rand.NewPCG(1, uint64(n)))
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte('a' + r.IntN(16))
+	b := make([]byte, 0, n+12)
+	for len(b) < n {
+		if r.IntN(100) == 0 {
+			b = binary.BigEndian.AppendUint64(b, r.Uint64())
+		}
+		b = fmt.Appendf(b, "word%d ", r.IntN(50))
 	}
-	return b
+	return b[:n]
 }
 
 func TestWhatIsCompressedUnpacksToItself(t *testing.T) {
