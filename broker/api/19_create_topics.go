@@ -83,10 +83,10 @@ func (h *Handler) createTopic(ctx context.Context, req *kmsg.CreateTopicsRequest
 	return t, id, err
 }
 
-// wishOf copies what the request says of one topic.
+// wishOf is what the request says of one topic.
 func wishOf(asked *kmsg.CreateTopicsRequestTopic) (topicWish, error) {
 	w := topicWish{
-		name:       strings.Clone(asked.Topic),
+		name:       asked.Topic,
 		partitions: asked.NumPartitions,
 		factor:     asked.ReplicationFactor,
 		configs:    make(map[string]string, len(asked.Configs)),
@@ -97,7 +97,7 @@ func wishOf(asked *kmsg.CreateTopicsRequestTopic) (topicWish, error) {
 			nulls = append(nulls, c.Name)
 			continue
 		}
-		w.configs[strings.Clone(c.Name)] = strings.Clone(*c.Value)
+		w.configs[c.Name] = *c.Value
 	}
 	if len(nulls) > 0 {
 		return w, kerr.New(kerr.InvalidConfig, "Null value not supported for topic configs: %s", strings.Join(nulls, ","))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -85,7 +84,7 @@ func (h *Handler) deleteTopic(ctx context.Context, asked kmsg.DeleteTopicsReques
 			return "", kerr.UnknownTopicID
 		}
 	} else if t = snapshot.Topic(*asked.Topic); t == nil {
-		return strings.Clone(*asked.Topic), kerr.UnknownTopicOrPartition
+		return *asked.Topic, kerr.UnknownTopicOrPartition
 	}
 	s, err := h.session(ctx)
 	if err != nil {

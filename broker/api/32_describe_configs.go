@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
@@ -83,7 +82,7 @@ func (h *Handler) refreshTopics(ctx context.Context, req *kmsg.DescribeConfigsRe
 	snapshot := h.Metadata.Load()
 	for i := range req.Resources {
 		if r := &req.Resources[i]; r.ResourceType == kmsg.ConfigResourceTypeTopic && snapshot.Topic(r.ResourceName) != nil {
-			topics = append(topics, zkmeta.TopicEntity(strings.Clone(r.ResourceName)))
+			topics = append(topics, zkmeta.TopicEntity(r.ResourceName))
 		}
 	}
 	if len(topics) == 0 {

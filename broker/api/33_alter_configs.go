@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -20,12 +19,12 @@ func (h *Handler) alterConfigs(ctx context.Context, _ *wire.Request, req *kmsg.A
 	resp := req.ResponseKind().(*kmsg.AlterConfigsResponse)
 	resources := make([]configResource, len(req.Resources))
 	for i, r := range req.Resources {
-		resources[i] = configResource{r.ResourceType, strings.Clone(r.ResourceName)}
+		resources[i] = configResource{r.ResourceType, r.ResourceName}
 	}
 	for i := range req.Resources {
 		changes := make([]config.Alteration, 0, len(req.Resources[i].Configs))
 		for _, c := range req.Resources[i].Configs {
-			changes = append(changes, alteration(config.Set, c.Name, c.Value))
+			changes = append(changes, config.Alteration{Op: config.Set, Name: c.Name, Value: c.Value})
 		}
 		a := kmsg.AlterConfigsResponseResource{ResourceType: resources[i].kind, ResourceName: resources[i].name}
 		err := h.alterConfig(ctx, resources, i, changes, true, req.ValidateOnly)
@@ -44,16 +43,6 @@ type configResource struct {
 // String is the resource as Kafka's messages print it.
 func (r configResource) String() string {
 	return "ConfigResource(type=" + r.kind.String() + ", name='" + r.name + "')"
-}
-
-// alteration copies a change out of the request.
-func alteration(op config.Op, name string, value *string) config.Alteration {
-	a := config.Alteration{Op: op, Name: strings.Clone(name)}
-	if value != nil {
-		v := strings.Clone(*value)
-		a.Value = &v
-	}
-	return a
 }
 
 // alterConfig makes the changes to the i-th resource of a request: to what it has now, or replacing that.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -22,7 +21,7 @@ func (h *Handler) createPartitions(ctx context.Context, _ *wire.Request, req *km
 	added := make([]map[int32][]int32, len(req.Topics)) // nil where it failed
 	for i := range req.Topics {
 		a := kmsg.NewCreatePartitionsResponseTopic()
-		a.Topic = strings.Clone(req.Topics[i].Topic)
+		a.Topic = req.Topics[i].Topic
 		var err error
 		added[i], err = h.growTopic(ctx, req, i)
 		a.ErrorCode, a.ErrorMessage = h.outcome("adding partitions to topic "+a.Topic, err)
@@ -62,7 +61,7 @@ func (h *Handler) growTopic(ctx context.Context, req *kmsg.CreatePartitionsReque
 			return nil, kerr.New(kerr.InvalidRequest, "Duplicate topic in request.")
 		}
 	}
-	name := strings.Clone(asked.Topic)
+	name := asked.Topic
 	s, err := h.session(ctx)
 	if err != nil {
 		return nil, err

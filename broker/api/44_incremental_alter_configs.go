@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -16,12 +15,12 @@ func (h *Handler) incrementalAlterConfigs(ctx context.Context, _ *wire.Request, 
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 	resources := make([]configResource, len(req.Resources))
 	for i, r := range req.Resources {
-		resources[i] = configResource{r.ResourceType, strings.Clone(r.ResourceName)}
+		resources[i] = configResource{r.ResourceType, r.ResourceName}
 	}
 	for i := range req.Resources {
 		changes := make([]config.Alteration, 0, len(req.Resources[i].Configs))
 		for _, c := range req.Resources[i].Configs {
-			changes = append(changes, alteration(config.Op(c.Op), c.Name, c.Value))
+			changes = append(changes, config.Alteration{Op: config.Op(c.Op), Name: c.Name, Value: c.Value})
 		}
 		a := kmsg.IncrementalAlterConfigsResponseResource{ResourceType: resources[i].kind, ResourceName: resources[i].name}
 		err := h.alterConfig(ctx, resources, i, changes, false, req.ValidateOnly)

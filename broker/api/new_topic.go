@@ -17,7 +17,7 @@ import (
 // In ZooKeeper mode a topic is made by whoever writes its znodes; the controller finds it by its watch. CreateTopics
 // and the automatic creation of Metadata both come here.
 
-// topicWish is what somebody wants a new topic to be. It shares no memory with a request.
+// topicWish is what somebody wants a new topic to be.
 type topicWish struct {
 	name       string
 	partitions int32 // -1: num.partitions

@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	keyControlledShutdown = 7
 	keyProduce            = 0
+	keyFetch              = 1
+	keyControlledShutdown = 7
 	keyApiVersions        = 18
 )
 
