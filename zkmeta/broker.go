@@ -237,8 +237,9 @@ func (e *BrokerExistsError) Error() string {
 }
 func (e *BrokerExistsError) Unwrap() error { return ErrNodeExists }
 
-// RegisterBroker makes /brokers/ids/N and gives the broker epoch. The znode of an earlier session of this client, which
-// the server has not removed yet (KAFKA-7165), is replaced; that of a foreign session gives a *BrokerExistsError.
+// RegisterBroker makes /brokers/ids/N and gives the broker epoch. The znode of an earlier session of this client or of
+// Options.PreviousSession, which the server has not removed yet (KAFKA-7165), is replaced; that of a foreign session
+// gives a *BrokerExistsError.
 func (s *Session) RegisterBroker(ctx context.Context, b BrokerInfo) (epoch int64, err error) {
 	ctx, cancel := s.deadline(ctx)
 	defer cancel()
@@ -291,17 +292,15 @@ func (s *Session) ownRegistration(ctx context.Context, path string, id int32) (i
 	s.client.mu.Lock()
 	before := s.client.mu.registrar
 	s.client.mu.Unlock()
-	switch stat.EphemeralOwner {
-	case s.id:
+	switch owner := stat.EphemeralOwner; {
+	case owner == s.id:
 		return stat.Czxid, nil
-	case before:
-		if before != 0 {
-			err := s.Delete(ctx, path, stat.Version)
-			if errors.Is(err, ErrNoNode) || errors.Is(err, ErrBadVersion) {
-				err = nil
-			}
-			return 0, err
+	case owner != 0 && owner == before:
+		err := s.Delete(ctx, path, stat.Version)
+		if errors.Is(err, ErrNoNode) || errors.Is(err, ErrBadVersion) {
+			err = nil // somebody else was faster; the next look tells who
 		}
+		return 0, err
 	}
 	return 0, &BrokerExistsError{id, stat.EphemeralOwner, string(data)}
 }

@@ -45,8 +45,8 @@ func start[T any](s *Session, ctx context.Context, request func(*zk.Conn) (T, er
 		<-s.slots
 		return refuse(s.ctx)
 	}
-	up, _ := s.link.state()
-	s.turn.pass(up, c.ended, func() {
+	up, linkChanged := s.link.state()
+	s.turn.pass(up, linkChanged, c.ended, func() {
 		go func() {
 			value, err := request(s.conn)
 			c.value, c.err = value, outcomeOf(err)
@@ -160,8 +160,8 @@ type turnstile struct {
 	sent <-chan struct{} // a token for each request written
 }
 
-// turnstileWait bounds how long order is kept when the socket takes nothing.
-const turnstileWait = 20 * time.Millisecond
+// turnstileWait bounds how long order is kept while the socket takes nothing.
+const turnstileWait = time.Second
 
 func (t *turnstile) init(sent <-chan struct{}) {
 	t.sent = sent
@@ -169,7 +169,9 @@ func (t *turnstile) init(sent <-chan struct{}) {
 	t.mu.timer.Stop()
 }
 
-func (t *turnstile) pass(linkUp bool, ended <-chan struct{}, enter func()) {
+// pass lets one request in. Without a connection nothing is written and there is nothing to wait for: the requests
+// queue up in the library.
+func (t *turnstile) pass(linkUp bool, linkChanged, ended <-chan struct{}, enter func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	select {
@@ -185,6 +187,7 @@ func (t *turnstile) pass(linkUp bool, ended <-chan struct{}, enter func()) {
 	select {
 	case <-t.sent:
 	case <-ended:
+	case <-linkChanged:
 	case <-t.mu.timer.C:
 	}
 }

@@ -25,6 +25,7 @@ type Options struct {
 	CallTimeout       time.Duration // the deadline of a call, settling included. Default SessionTimeout
 	MaxInFlight       int           // unanswered requests at a time. Default 128
 	CreateChroot      bool          // brokers make the chroot when it is missing, clients do not
+	PreviousSession   int64         // session of this broker's last run, see RegisterBroker; 0 = not known
 	Auth              []Auth
 	SecureACLs        bool // zookeeper.set.acl
 	TLS               *tls.Config
@@ -47,7 +48,7 @@ type Client struct {
 
 	ctx    context.Context // ends at Close
 	cancel context.CancelCauseFunc
-	wg     sync.WaitGroup // owner loop, notifier, farewells of dead connections
+	wg     sync.WaitGroup // owner loop, notifier, clearing away of dead sessions
 
 	mu struct {
 		sync.Mutex
@@ -55,7 +56,7 @@ type Client struct {
 		changed   chan struct{} // closed when session changes
 		onSession []func(*Session)
 		onLease   []func(*Session, bool)
-		registrar int64            // session that last registered a broker id through this client, see RegisterBroker
+		registrar int64            // session that last registered a broker id, in this run or the one before
 		reported  map[string]int64 // bad znode -> mzxid it was reported at
 	}
 	notes notes
@@ -97,6 +98,7 @@ func Connect(ctx context.Context, opt Options) (*Client, error) {
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.mu.changed = make(chan struct{})
 	c.mu.reported = map[string]int64{}
+	c.mu.registrar = opt.PreviousSession
 	c.notes.wake = make(chan struct{}, 1)
 
 	failed := make(chan error, 1)
@@ -106,9 +108,6 @@ func Connect(ctx context.Context, opt Options) (*Client, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, opt.ConnectionTimeout,
 		fmt.Errorf("Timed out waiting for connection to ZooKeeper at %s", opt.ConnectString))
 	defer cancel()
-	started := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { close(started) })
-	defer stop()
 	for {
 		session, changed := c.current()
 		if session != nil {
@@ -116,13 +115,13 @@ func Connect(ctx context.Context, opt Options) (*Client, error) {
 		}
 		select {
 		case <-changed:
+			continue
 		case err = <-failed:
-			c.Close()
-			return nil, err
 		case <-ctx.Done():
-			c.Close()
-			return nil, cause(ctx)
+			err = cause(ctx)
 		}
+		c.Close()
+		return nil, err
 	}
 }
 
@@ -155,41 +154,49 @@ func ParseConnectString(s string) (servers []string, chroot string, err error) {
 	return servers, chroot, nil
 }
 
-// own is the loop that owns the session: open one, hand it out, wait for its end, clear away, again.
+// own is the loop that owns the session: open one, hand it out, wait for its end, clear away, again. A *StartError goes
+// to failed, which nobody reads any more once there has been a session.
 func (c *Client) own(failed chan<- error) {
-	pause := 100 * time.Millisecond
+	pause := shortestPause
 	for c.ctx.Err() == nil {
 		s, err := c.open()
-		var start *StartError
-		switch {
-		case errors.As(err, &start):
+		if err == nil {
+			pause = shortestPause
+			c.live(s)
+			continue
+		}
+		if c.ctx.Err() != nil {
+			return
+		}
+		c.log.Warn("no ZooKeeper session yet", zap.Error(err))
+		if start := (*StartError)(nil); errors.As(err, &start) {
 			select {
-			case failed <- err: // nobody reads after the first session
+			case failed <- err:
 			default:
 			}
-			fallthrough
-		case err != nil && c.ctx.Err() == nil:
-			c.log.Warn("no ZooKeeper session yet", zap.Error(err))
-			select {
-			case <-time.After(pause + rand.N(pause)):
-			case <-c.ctx.Done():
-			}
-			pause = min(2*pause, 2*time.Second)
-			continue
-		case err != nil:
-			return
 		}
-		pause = 100 * time.Millisecond
-		c.publish(s)
-		<-s.ctx.Done()
-		c.publish(nil)
-		if c.ctx.Err() != nil {
-			s.farewell()
-			return
+		select {
+		case <-time.After(pause + rand.N(pause)):
+		case <-c.ctx.Done():
 		}
-		c.log.Warn("ZooKeeper session lost", zap.String("session", sessionText(s.id)), zap.Error(cause(s.ctx)))
-		c.wg.Go(s.abandon)
+		pause = min(2*pause, longestPause)
 	}
+}
+
+// The pause between two attempts to open a session is doubled from one to the other, with as much again at random.
+const shortestPause, longestPause = 100 * time.Millisecond, 2 * time.Second
+
+// live is one life of a session, from its publication to its end.
+func (c *Client) live(s *Session) {
+	c.publish(s)
+	<-s.ctx.Done()
+	c.publish(nil)
+	if c.ctx.Err() != nil {
+		s.farewell()
+		return
+	}
+	c.log.Warn("ZooKeeper session lost", zap.String("session", sessionText(s.id)), zap.Error(cause(s.ctx)))
+	c.wg.Go(s.abandon)
 }
 
 func sessionText(id int64) string { return "0x" + strconv.FormatUint(uint64(id), 16) }
@@ -268,6 +275,11 @@ func (c *Client) leaseChanged(s *Session, valid bool) {
 func (c *Client) Close() {
 	c.cancel(errClosed)
 	c.wg.Wait()
+}
+
+// CloseSession ends another session, one of a former run of this program, see the function CloseSession.
+func (c *Client) CloseSession(ctx context.Context, id int64, password []byte) error {
+	return closeSession(ctx, newDialer(ctx, c.opt.TLS, c.opt.SessionTimeout, len(c.servers)), c.servers, id, password)
 }
 
 // badZnode reports a znode that cannot be used, once for every change of it.

@@ -140,3 +140,46 @@ func TestClosingASessionThatIsGoneOrNotOursIsNoError(t *testing.T) {
 		t.Error("nobody answered and it was no error")
 	}
 }
+
+// What a broker does that starts after kill -9: its old session holds its id and its controllership.
+func TestABrokerThatWasKilledComesBackAtOnce(t *testing.T) {
+	zk := startServer(t)
+	ctx := t.Context()
+	killed := session(t, connect(t, zk.String(), func(o *Options) { o.SessionTimeout = 18 * time.Second }))
+	must(t, killed.EnsurePaths(ctx))
+	before, err := killed.RegisterBroker(ctx, plaintext(1, 9092))
+	must(t, err)
+	_, err = killed.Elect(ctx, 1, 1)
+	must(t, err)
+	id, password := killed.ID(), killed.Password()
+	killed.dialer.end() // nothing more is heard of it
+
+	begun := time.Now()
+	c := connect(t, zk.String(), func(o *Options) { o.PreviousSession = id })
+	must(t, c.CloseSession(ctx, id, password))
+	s := session(t, c)
+	if epoch, err := s.RegisterBroker(ctx, plaintext(1, 9092)); err != nil || epoch <= before {
+		t.Errorf("registered with %d after %d, %v", epoch, before, err)
+	}
+	if epoch, err := s.Elect(ctx, 1, 1); err != nil || epoch.Epoch != 2 {
+		t.Errorf("elected with %+v, %v", epoch, err)
+	}
+	t.Logf("back after %v", time.Since(begun))
+	if took := time.Since(begun); took > instant {
+		t.Errorf("back after %v", took)
+	}
+}
+
+// Without the password the znode of the last run is recognised by its owner and replaced.
+func TestAZombieOfTheLastRunIsReplaced(t *testing.T) {
+	zk := startServer(t)
+	ctx := t.Context()
+	killed := session(t, connect(t, zk.String()))
+	must(t, killed.EnsurePaths(ctx))
+	before, err := killed.RegisterBroker(ctx, plaintext(1, 9092))
+	must(t, err)
+	s := session(t, connect(t, zk.String(), func(o *Options) { o.PreviousSession = killed.ID() }))
+	if epoch, err := s.RegisterBroker(ctx, plaintext(1, 9092)); err != nil || epoch <= before {
+		t.Errorf("registered with %d after %d, %v", epoch, before, err)
+	}
+}

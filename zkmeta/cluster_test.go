@@ -293,6 +293,27 @@ func TestTopicsKeepWhatOthersPutIntoThem(t *testing.T) {
 	}
 }
 
+func TestATopicGoesWithWhatOthersKeepInIt(t *testing.T) {
+	s := session(t, connect(t, startServer(t).String()))
+	ctx := t.Context()
+	must(t, s.EnsurePaths(ctx))
+	epoch, err := s.Elect(ctx, 1, 1)
+	must(t, err)
+	must(t, s.CreateTopic(ctx, "t", nil, TopicAssignment{Partitions: map[int32][]int32{0: {1}}}))
+	must(t, s.createNew(ctx, TopicPath("t")+"/partitions/0/state/theirs", nil))
+	must(t, s.createNew(ctx, TopicPath("t")+"/theirs/too", nil))
+	must(t, s.MarkTopicDeleted(ctx, "t"))
+	for range 2 { // the second time there is nothing left to do
+		must(t, s.RemoveTopic(ctx, epoch, "t"))
+	}
+	if topics, err := s.Topics(ctx); err != nil || len(topics) != 0 {
+		t.Errorf("%v, %v", topics, err)
+	}
+	if queue, err := s.DeleteQueue(ctx); err != nil || len(queue) != 0 {
+		t.Errorf("%v, %v", queue, err)
+	}
+}
+
 func TestConfigurationsAndTheirNotifications(t *testing.T) {
 	for _, level := range []ibp.Level{ibp.Min, ibp.Latest} {
 		t.Run(level.String(), func(t *testing.T) {

@@ -2,9 +2,12 @@ package zkmeta
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -291,4 +294,21 @@ func TestPipelinedRequestsKeepTheirOrder(t *testing.T) {
 		}
 	}
 	t.Logf("%d states updated in %v", len(states), time.Since(begun))
+}
+
+func TestTLS(t *testing.T) {
+	zk := startServer(t)
+	authority := httptest.NewTLSServer(nil) // for its certificate
+	defer authority.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	p := serveProxy(t, tls.NewListener(listener, &tls.Config{Certificates: authority.TLS.Certificates}), zk.addr)
+	roots := x509.NewCertPool()
+	roots.AddCert(authority.Certificate())
+	s := session(t, connect(t, zk.at(p.addr()), func(o *Options) { o.TLS = &tls.Config{RootCAs: roots} }))
+	must(t, s.Prove(t.Context()))
+	_, err = Connect(t.Context(), Options{ConnectString: zk.at(p.addr()), ConnectionTimeout: 100 * time.Millisecond, TLS: &tls.Config{}})
+	if err == nil {
+		t.Error("a server of an unknown authority was believed")
+	}
 }

@@ -45,6 +45,10 @@ func startProxy(t *testing.T, target string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveProxy(t, listener, target)
+}
+
+func serveProxy(t *testing.T, listener net.Listener, target string) *proxy {
 	p := &proxy{listener: listener, target: target}
 	p.mu.conns = map[net.Conn]bool{}
 	p.wg.Go(p.accept)

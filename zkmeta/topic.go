@@ -239,8 +239,32 @@ func (s *Session) RemoveTopic(ctx context.Context, epoch Epoch, name string) err
 		partition := PartitionsPath(name) + "/" + number
 		paths = append(paths, partition+"/state", partition)
 	}
-	paths = append(paths, PartitionsPath(name), TopicPath(name), TopicEntity(name).path(), DeleteTopicPath(name))
-	return s.removeAllChecked(ctx, epoch, paths)
+	paths = append(paths, PartitionsPath(name), TopicPath(name))
+	err = s.removeAllChecked(ctx, epoch, paths)
+	if errors.Is(err, ErrNotEmpty) { // somebody keeps znodes of his own in there
+		if paths, err = s.tree(ctx, TopicPath(name), nil); err == nil {
+			err = s.removeAllChecked(ctx, epoch, paths)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return s.removeAllChecked(ctx, epoch, []string{TopicEntity(name).path(), DeleteTopicPath(name)})
+}
+
+// tree appends all paths of a tree, children before their parents.
+func (s *Session) tree(ctx context.Context, path string, paths []string) ([]string, error) {
+	names, err := s.childrenOf(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if paths, err = s.tree(ctx, path+"/"+name, paths); err != nil {
+			return nil, err
+		}
+	}
+	return append(paths, path), nil
 }
 
 // guardsConfigs tells whether configuration is written under a check of /controller, as Kafka does from 3.7 on.

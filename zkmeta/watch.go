@@ -196,13 +196,19 @@ func (s *Session) WatchDataOf(ctx context.Context, paths []string, fn func(path 
 		}
 	}
 	watching.mu.Unlock()
-	if err := s.arm(ctx, unarmed); err != nil {
-		for _, w := range watches {
-			w.Stop()
-		}
-		return nil, err
+	ctx, cancel := s.deadline(ctx)
+	defer cancel()
+	err := s.arm(ctx, unarmed)
+	for isUnknown(err) && s.awaitLink(ctx) {
+		err = s.arm(ctx, unarmed)
 	}
-	return watches, nil
+	if err == nil {
+		return watches, nil
+	}
+	for _, w := range watches {
+		w.Stop()
+	}
+	return nil, err
 }
 
 // keepWatches is the watch loop: it arms what is not armed and tells what is due.
@@ -230,7 +236,9 @@ func (s *Session) keepWatches() {
 		for key, p := range dirty {
 			switch {
 			case len(p.watches) == 0 && !p.armed:
-				delete(w.mu.paths, key)
+				if w.mu.paths[key] == p {
+					delete(w.mu.paths, key)
+				}
 				delete(dirty, key)
 			case !p.armed:
 				unarmed = append(unarmed, p)
@@ -278,14 +286,17 @@ func (s *Session) arm(ctx context.Context, paths []*watchedPath) (failure error)
 	const window = 1024
 	for len(paths) > 0 {
 		n := min(window, len(paths))
-		armed := make([]arming, n)
-		for i, p := range paths[:n] {
+		var sent []arming
+		for _, p := range paths[:n] {
 			s.watching.mu.Lock()
-			armed[i] = arming{path: p, armings: p.armings}
+			a, armed := arming{path: p, armings: p.armings}, p.armed
 			s.watching.mu.Unlock()
-			armed[i].call = start(s, ctx, armRequest(p.key))
+			if !armed {
+				a.call = start(s, ctx, armRequest(p.key))
+				sent = append(sent, a)
+			}
 		}
-		for _, a := range armed {
+		for _, a := range sent {
 			err := a.call.wait(ctx)
 			if err != nil && !errors.Is(err, ErrNoNode) {
 				if failure == nil {
