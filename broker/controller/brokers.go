@@ -104,7 +104,7 @@ func (t *term) brokersJoined(ids []int32, now map[int32]zkmeta.BrokerInfo) {
 	t.flush()
 	theirs := t.cluster.replicasOn(joined)
 	t.moveReplicas(theirs, onlineReplica)
-	t.electWhereNeeded(leaderOffline)
+	t.electLeaderless(everyPartition)
 	t.deletionMayGoOn(theirs)
 }
 
@@ -140,7 +140,7 @@ func (t *term) replicasOffline(rs []replica) {
 		return p.leadership != nil && !t.cluster.isOnline(p, p.leadership.Leader) && !t.cluster.isBeingDeleted(p.Topic)
 	})
 	t.movePartitions(leaderless, offlinePartition, leaderOffline)
-	t.electWhereNeeded(leaderOffline)
+	t.electLeaderless(everyPartition)
 	t.moveReplicas(others, offlineReplica)
 	t.deletionFailed(doomed)
 	if len(leaderless) == 0 {

@@ -10,11 +10,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zurau/zurau/broker/ibp"
+	"github.com/zurau/zurau/broker/metrics"
 	"github.com/zurau/zurau/broker/wire"
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// Options are what a Controller is made of. All fields but Log are required.
+// Options are what a Controller is made of.
 type Options struct {
 	BrokerID  int32
 	ClusterID string
@@ -29,7 +30,8 @@ type Options struct {
 	DeleteTopicEnable           bool        // delete.topic.enable
 	UncleanLeaderElectionEnable func() bool // unclean.leader.election.enable of the broker, which is dynamic
 
-	Log *zap.Logger
+	Metrics *metrics.Registry // nil for none
+	Log     *zap.Logger       // "kafka.controller.KafkaController"; nil for none
 }
 
 // noBroker is the active controller's id while none is known.
@@ -51,6 +53,7 @@ type Controller struct {
 	// What others may ask; written by run alone.
 	activeID atomic.Int32
 	epoch    atomic.Int32 // of our own term, 0 while we are not the controller
+	numbers  numbers
 
 	// The rest belongs to run.
 	session   *zkmeta.Session // the life in which this broker is registered; nil before and between
@@ -67,12 +70,15 @@ func New(opt Options) *Controller {
 	}
 	c := &Controller{
 		opt:     opt,
-		log:     opt.Log.Named("kafka.controller.KafkaController").With(zap.Int32("controller", opt.BrokerID)),
+		log:     opt.Log.With(zap.Int32("controller", opt.BrokerID)),
 		mailbox: newMailbox(),
 	}
 	c.opt.Client.ClientID = strconv.Itoa(int(opt.BrokerID))
 	c.newOutbox = func() outbox { return newSenders(c.opt.Client, c.log, &c.ended) }
 	c.activeID.Store(noBroker)
+	if opt.Metrics != nil {
+		c.numbers.register(opt.Metrics, c.mailbox.size)
+	}
 	return c
 }
 
@@ -80,6 +86,7 @@ func New(opt Options) *Controller {
 func (c *Controller) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
+	c.opt.ZK.OnLease(func(*zkmeta.Session, bool) { c.Reelect() }) // both ways: handle ends a term whose lease ran out
 	c.ended.Go(func() { c.run(ctx) })
 }
 
@@ -112,7 +119,7 @@ func (c *Controller) Expire() {
 	c.mailbox.postAlone(event{name: "Expire", run: c.leaveSession})
 }
 
-// Reelect lets the controller look at /controller again, for instance when the session's lease is valid again.
+// Reelect lets the controller look at /controller again.
 func (c *Controller) Reelect() {
 	c.mailbox.post(event{name: "Reelect", key: "Reelect", run: c.elect})
 }
@@ -145,13 +152,23 @@ func (c *Controller) handle(e event) {
 	if c.term != nil && !c.term.alive() {
 		c.abandon(e.name)
 	}
+	if c.term == nil || c.term.recount {
+		c.numbers.count(c.term)
+	}
+	if c.term != nil {
+		c.term.recount = false
+	}
 }
 
 // slowEvent is when an event is worth a line in the log.
 const slowEvent = 2 * time.Second
 
-// enter begins the life of a session in which this broker is registered.
+// enter begins the life of a session in which this broker is registered. To be told of a life twice is harmless.
 func (c *Controller) enter(s *zkmeta.Session) {
+	if c.session == s {
+		c.elect()
+		return
+	}
 	c.leaveSession()
 	c.session = s
 	c.watch = s.WatchData(zkmeta.ControllerPath, func() {
@@ -166,4 +183,23 @@ func (c *Controller) leaveSession() {
 	c.session = nil
 	c.resign()
 	c.activeID.Store(noBroker)
+}
+
+// TopicConfigChanged tells the controller that a topic's configuration is another. Where it allows unclean leaders now,
+// partitions that wait for a leader get one.
+func (c *Controller) TopicConfigChanged(name string) {
+	c.mailbox.post(event{name: "TopicUncleanLeaderElectionEnable", key: "TopicUncleanLeaderElectionEnable " + name, run: func() {
+		if c.term != nil {
+			c.term.electLeaderless(func(p *partition) bool { return p.Topic == name })
+		}
+	}})
+}
+
+// BrokerConfigChanged tells the controller that the brokers' own default for unclean leaders is another.
+func (c *Controller) BrokerConfigChanged() {
+	c.mailbox.post(event{name: "UncleanLeaderElectionEnable", key: "UncleanLeaderElectionEnable", run: func() {
+		if c.term != nil {
+			c.term.electLeaderless(everyPartition)
+		}
+	}})
 }

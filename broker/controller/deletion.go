@@ -78,6 +78,7 @@ func (t *term) deletionsAsked() {
 			continue
 		}
 		t.log.Info("Topic queued for deletion", zap.String("topic", name))
+		t.recount = true
 		t.cluster.toBeDeleted[name] = true
 		if s := t.cluster.topics[name]; s != nil && len(keepPartitions(s.sorted(), (*partition).reassigned)) > 0 {
 			t.wait(name, "it is being reassigned")
@@ -230,6 +231,7 @@ func (t *term) finishDeletion(name string) {
 		return // the mark is still there, and the next term goes on
 	}
 	t.cluster.removeTopic(name)
+	t.recount = true
 	if err == nil {
 		t.log.Info("Topic deleted", zap.String("topic", name))
 	}

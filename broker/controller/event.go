@@ -81,6 +81,13 @@ func (m *mailbox) take() (event, bool) {
 	return e, true
 }
 
+// size is how many events wait.
+func (m *mailbox) size() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.mu.events)
+}
+
 func (m *mailbox) appendLocked(e event) {
 	m.mu.events = append(m.mu.events, e)
 	if e.key != "" {

@@ -13,8 +13,8 @@ import (
 
 // elect looks who the controller is and stands for election if nobody is (Kafka: processReelect, ControllerChange).
 func (c *Controller) elect() {
-	if c.session == nil || c.session.Context().Err() != nil {
-		return
+	if c.session == nil || !c.session.LeaseValid() {
+		return // its next life, or the lease's return, will come as an event
 	}
 	active, err := c.session.ReadController(c.session.Context())
 	switch {
@@ -44,10 +44,9 @@ func (c *Controller) follow(active zkmeta.Controller) {
 	}
 }
 
-// stand is the candidacy. It waits out the pause after a term that ended in trouble, and never happens on a lease
-// that has run out.
+// stand is the candidacy. It waits out the pause after a term that ended in trouble.
 func (c *Controller) stand() {
-	if time.Now().Before(c.pauseTill) || !c.session.LeaseValid() {
+	if time.Now().Before(c.pauseTill) {
 		c.retry()
 		return
 	}
@@ -86,6 +85,8 @@ func (c *Controller) newTerm(epoch zkmeta.Epoch) *term {
 		out:         c.newOutbox(),
 		topicWatch:  make(map[string]*zkmeta.Watch),
 		brokerWatch: make(map[int32]*zkmeta.Watch),
+		numbers:     &c.numbers,
+		recount:     true,
 		log:         c.log,
 		changes:     c.opt.Log.Named("state.change.logger"),
 	}
@@ -222,5 +223,5 @@ func (t *term) startPartitions() {
 			p.state = offlinePartition
 		}
 	}
-	t.electWhereNeeded(leaderOffline)
+	t.electLeaderless(everyPartition)
 }

@@ -110,7 +110,7 @@ func (t *term) movePartitions(ps []*partition, to partitionState, how strategy) 
 func (t *term) setPartitionState(p *partition, to partitionState) {
 	if p.state != to {
 		t.changes.Info("Changed partition state", t.about(p.Partition, zap.Stringer("from", p.state), zap.Stringer("to", to))...)
-		p.state = to
+		p.state, t.recount = to, true
 	}
 }
 
@@ -172,7 +172,9 @@ func (t *term) electOnce(ps []*partition, how strategy, failed failures) []*part
 			failed[p.Partition] = electionFailure(how, p, st)
 			continue
 		}
+		t.numbers.elections.Add(1)
 		if v.unclean {
+			t.numbers.uncleanElections.Add(1)
 			t.changes.Warn("Unclean leader election: acknowledged records may be lost", t.about(p.Partition,
 				zap.Int32("leader", v.leader), zap.Int32s("isr", st.ISR))...)
 			if t.opt.Level.LeaderRecoveryState() {
@@ -236,11 +238,11 @@ func (t *term) lead(p *partition, st zkmeta.PartitionState) {
 	t.changes.Info("Changed partition leadership", fields...)
 }
 
-// electWhereNeeded tries to give every partition without a living leader one.
-func (t *term) electWhereNeeded(how strategy) {
+// electLeaderless tries to give every partition without a living leader that passes one.
+func (t *term) electLeaderless(pass func(*partition) bool) {
 	t.movePartitions(t.cluster.selectPartitions(func(p *partition) bool {
-		return (p.state == newPartition || p.state == offlinePartition) && !t.cluster.isBeingDeleted(p.Topic)
-	}), onlinePartition, how)
+		return (p.state == newPartition || p.state == offlinePartition) && !t.cluster.isBeingDeleted(p.Topic) && pass(p)
+	}), onlinePartition, leaderOffline)
 }
 
 func keepPartitions(ps []*partition, pass func(*partition) bool) []*partition {

@@ -29,6 +29,8 @@ type term struct {
 	topicWatch  map[string]*zkmeta.Watch
 	brokerWatch map[int32]*zkmeta.Watch
 
+	numbers *numbers
+	recount bool // the counted numbers changed
 	log     *zap.Logger
 	changes *zap.Logger
 }

@@ -196,6 +196,7 @@ func (s *topicState) lostKeys(a zkmeta.TopicAssignment) bool {
 // forgetTopic drops a topic that is gone. Brokers are told nothing: a znode that is missing must never cost data.
 func (t *term) forgetTopic(name string) {
 	t.cluster.removeTopic(name)
+	t.recount = true
 	t.topicWatch[name].Stop()
 	delete(t.topicWatch, name)
 }

@@ -1,0 +1,183 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/zurau/zurau/broker/ibp"
+	"github.com/zurau/zurau/broker/metrics"
+	"github.com/zurau/zurau/broker/topic"
+	"github.com/zurau/zurau/broker/wire"
+	"github.com/zurau/zurau/zkmeta"
+	"github.com/zurau/zurau/zkmeta/zkserver"
+)
+
+// peer is a broker that is nothing but a session, a registration, a listener and a controller, all of them real.
+type peer struct {
+	*receiver
+	id int32
+	zk *zkmeta.Client
+	c  *Controller
+
+	registering sync.WaitGroup
+}
+
+func newPeer(t *testing.T, zookeeper string, id int32, session time.Duration) *peer {
+	t.Helper()
+	zk, err := zkmeta.Connect(context.Background(), zkmeta.Options{ConnectString: zookeeper, SessionTimeout: session, Level: ibp.Latest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := zk.Session().EnsurePaths(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{receiver: newReceiver(t), id: id, zk: zk}
+	p.c = New(Options{
+		BrokerID: id, ZK: zk, Level: ibp.Latest, Listener: "PLAINTEXT", Client: wire.ClientOptions{Timeout: 5 * time.Second},
+		DeleteTopicEnable: true, UncleanLeaderElectionEnable: func() bool { return false },
+		Metrics: metrics.New(), Log: zaptest.NewLogger(t).Named(strconv.Itoa(int(id))),
+	})
+	p.c.Start()
+	zk.OnSession(func(s *zkmeta.Session) {
+		if s == nil {
+			p.c.Expire()
+			return
+		}
+		p.registering.Go(func() {
+			b := zkmeta.BrokerInfo{ID: id, JMXPort: -1, Endpoints: []zkmeta.Endpoint{p.endpoint()}}
+			if _, err := s.RegisterBroker(s.Context(), b); err == nil {
+				p.c.Registered(s)
+			}
+		})
+	})
+	p.registering.Go(func() {
+		b := zkmeta.BrokerInfo{ID: id, JMXPort: -1, Endpoints: []zkmeta.Endpoint{p.endpoint()}}
+		s := zk.Session()
+		if _, err := s.RegisterBroker(s.Context(), b); err == nil {
+			p.c.Registered(s)
+		}
+	})
+	t.Cleanup(func() {
+		p.c.Stop()
+		p.c.Stop() // twice is harmless
+		zk.Close()
+		p.registering.Wait()
+	})
+	return p
+}
+
+func startZooKeeper(t *testing.T, o zkserver.Options) *zkserver.Server {
+	t.Helper()
+	server, err := zkserver.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return server
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(deadline)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestAControllerThatLosesItsSessionIsFollowedByAnother(t *testing.T) {
+	server := startZooKeeper(t, zkserver.Options{Addr: "127.0.0.1:0", TickTime: 250 * time.Millisecond})
+	t.Cleanup(func() { server.Close() })
+	zookeeper := server.Addr().String()
+	one := newPeer(t, zookeeper, 1, 3*time.Second)
+	until(t, "1 is the controller", func() bool { return one.c.IsActive() })
+	two := newPeer(t, zookeeper, 2, 3*time.Second)
+	until(t, "2 knows the controller", func() bool { return two.c.ActiveID() == 1 })
+
+	ctx := context.Background()
+	a := zkmeta.TopicAssignment{ID: topic.NewID(), Partitions: map[int32][]int32{0: {2, 1}}}
+	if err := two.zk.Session().CreateTopic(ctx, "t", nil, a); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []*peer{one, two} {
+		lisr := next[*kmsg.LeaderAndISRRequest](t, p.receiver)
+		if lisr.ControllerID != 1 || lisr.TopicStates[0].TopicID != a.ID || !lisr.TopicStates[0].PartitionStates[0].IsNew {
+			t.Errorf("broker %d was told %+v", p.id, lisr)
+		}
+	}
+	if resp := two.c.AlterPartition(ctx, &kmsg.AlterPartitionRequest{Version: 3, BrokerID: 2}); resp.ErrorCode != 41 {
+		t.Errorf("a broker that is not the controller answers %d", resp.ErrorCode)
+	}
+
+	s := one.zk.Session()
+	if err := zkmeta.CloseSession(ctx, zookeeper, s.ID(), s.Password()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "2 is the controller", func() bool { return two.c.IsActive() && two.c.Epoch() == 2 })
+	until(t, "1 is not", func() bool { return !one.c.IsActive() && one.c.ActiveID() == 2 })
+	for {
+		lisr := next[*kmsg.LeaderAndISRRequest](t, two.receiver)
+		if p := lisr.TopicStates[0].PartitionStates[0]; lisr.ControllerEpoch == 2 && p.Leader == 2 {
+			break
+		}
+	}
+
+	if err := two.zk.Session().MarkTopicDeleted(ctx, "t"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the topic is deleted", func() bool {
+		marks, err := two.zk.Session().DeleteQueue(ctx)
+		return err == nil && len(marks) == 0
+	})
+	if _, err := two.zk.Session().ReadTopic(ctx, "t"); !errors.Is(err, zkmeta.ErrNoNode) {
+		t.Errorf("the topic is still there: %v", err)
+	}
+}
+
+// A controller that cannot reach ZooKeeper any more gives up its office before anybody else can have it, and stands
+// again when ZooKeeper is back.
+func TestWithoutZooKeeperThereIsNoController(t *testing.T) {
+	o := zkserver.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0", TickTime: 250 * time.Millisecond}
+	server := startZooKeeper(t, o)
+	o.Addr = server.Addr().String()
+	one := newPeer(t, o.Addr, 1, 3*time.Second)
+	until(t, "1 is the controller", func() bool { return one.c.IsActive() })
+	server.Kill()
+	until(t, "1 has resigned", func() bool { return !one.c.IsActive() })
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if resp := one.c.AllocateProducerIDs(ctx, &kmsg.AllocateProducerIDsRequest{BrokerID: 1}); resp.ErrorCode != 41 {
+		t.Errorf("answer %d", resp.ErrorCode)
+	}
+	server = startZooKeeper(t, o)
+	t.Cleanup(func() { server.Close() })
+	until(t, "1 is the controller again", func() bool { return one.c.IsActive() && one.c.Epoch() >= 2 })
+}
+
+func TestAStoppedControllerAnswersAtOnce(t *testing.T) {
+	c := New(Options{BrokerID: 1})
+	c.Stop() // before Start
+	c.mailbox.close()
+	if resp := c.ControlledShutdown(context.Background(), &kmsg.ControlledShutdownRequest{Version: 3}); resp.ErrorCode != 11 {
+		t.Errorf("answer %d", resp.ErrorCode)
+	}
+	if c.IsActive() || c.ActiveID() != -1 {
+		t.Error("an idle controller is active")
+	}
+}
