@@ -1,6 +1,7 @@
 package zkserver
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -108,6 +109,9 @@ func (l *loop) run() {
 		case <-ticks.C:
 			for _, x := range l.sessions.advance() {
 				l.log.Info("Expiring session", zap.String("session", hex(x.id)), zap.Duration("timeout", x.timeout))
+				if x.conn != nil {
+					l.detach(x.conn)
+				}
 				l.closeSession(x, 0)
 			}
 		case <-sweeps.C:
@@ -124,11 +128,7 @@ func (l *loop) handle(m message) {
 	c := m.conn
 	switch {
 	case m.gone:
-		l.watches.forget(c)
-		if c.session != nil && c.session.conn == c {
-			c.session.conn = nil
-		}
-		c.session = nil
+		l.release(c)
 	case m.word != "":
 		l.batch.deliveries = append(l.batch.deliveries, delivery{conn: c, frame: []byte(l.answer(m.word)), last: true})
 	case m.connect != nil:
@@ -182,10 +182,17 @@ func (l *loop) connect(m message) {
 	l.batch.deliveries = append(l.batch.deliveries, delivery{conn: c, frame: frame, received: m.received})
 }
 
-// detach ends a connection that the loop has no more use for.
-func (l *loop) detach(c *conn) {
+// release parts a connection from its session and its watches.
+func (l *loop) release(c *conn) {
 	l.watches.forget(c)
-	c.session = nil
+	if c.session != nil {
+		c.session.conn, c.session = nil, nil
+	}
+}
+
+// detach ends a connection that has lost its session.
+func (l *loop) detach(c *conn) {
+	l.release(c)
 	l.batch.deliveries = append(l.batch.deliveries, delivery{conn: c, last: true})
 }
 
@@ -226,10 +233,7 @@ func (l *loop) authenticate(m message) {
 		l.reply(m, newReply(r.xid, 0, codeAuthFailed, 0), true)
 		return
 	}
-	for _, known := range c.ids {
-		good = good && known != id
-	}
-	if good {
+	if !slices.Contains(c.ids, id) {
 		c.ids = append(c.ids, id)
 	}
 	l.reply(m, newReply(r.xid, 0, ok, 0), false)
@@ -251,19 +255,15 @@ func (l *loop) write(m message) {
 	l.reply(m, e, false)
 }
 
-// closeSession ends a session: its ephemeral nodes and its connection go. For the session's own request (xid not 0)
-// the connection is left to carry the answer.
+// closeSession ends a session, and its ephemeral nodes with it. What becomes of its connection is the caller's, but
+// its watches are not told any more.
 func (l *loop) closeSession(x *session, xid int32) {
 	h := l.header(x.id, xid)
 	t := &txn{op: opCloseSession, paths: l.tree.ephemeralsOf(x.id)}
 	_, changes := l.tree.apply(h, t)
 	l.record(h, t)
 	if x.conn != nil {
-		l.watches.forget(x.conn)
-		x.conn.session = nil
-		if xid == 0 {
-			l.detach(x.conn)
-		}
+		l.release(x.conn)
 	}
 	l.sessions.remove(x)
 	l.fire(changes)

@@ -136,7 +136,11 @@ func nonEmpty(v string) error {
 
 // intIn parses a whole number between low and high into *to, which may be nil.
 func intIn(v string, low, high int64, to *int64) error {
-	n, err := strconv.ParseInt(v, 0, 64)
+	digits, base := v, 10
+	if hex, found := strings.CutPrefix(v, "0x"); found { // jute.maxbuffer is often written so
+		digits, base = hex, 16
+	}
+	n, err := strconv.ParseInt(digits, base, 64)
 	if err != nil {
 		return errors.New("not a whole number")
 	}

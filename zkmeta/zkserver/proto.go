@@ -277,11 +277,14 @@ func newReply(xid int32, zxid int64, c code, sizeHint int) *encoder {
 	return e
 }
 
-// encodeEvent is the frame of a watch event; every event says the state is SyncConnected.
+// stateSyncConnected is what every event says of the connection (Watcher.Event.KeeperState).
+const stateSyncConnected int32 = 3
+
+// encodeEvent is the frame of a watch event.
 func encodeEvent(kind eventKind, path string) []byte {
 	e := newReply(xidNotification, -1, ok, 16+len(path))
 	e.int32(int32(kind))
-	e.int32(3)
+	e.int32(stateSyncConnected)
 	e.string(path)
 	return e.frame()
 }

@@ -189,7 +189,7 @@ func (d *decoder) snapshotNode(t *tree, path string, acls map[int64][]aclEntry) 
 // save writes the snapshot into dir; until it is whole and durable it has another name.
 func (sn *snapshot) save(dir string) (err error) {
 	name := fileName("snapshot", sn.zxid)
-	temporary := filepath.Join(dir, "tmp."+name)
+	temporary := filepath.Join(dir, temporaryPrefix+name)
 	file, err := os.Create(temporary)
 	if err != nil {
 		return err

@@ -17,6 +17,9 @@ import (
 // versionDir is the folder inside Dir with the files, named by their format.
 const versionDir = "version-2"
 
+// temporaryPrefix begins the name of a snapshot that is being written.
+const temporaryPrefix = "tmp."
+
 // store is the files of a server. Until Start returns it belongs to Start, then the log to the committer and the
 // snapshots to the snapshot goroutine, of which there is one at a time.
 type store struct {
@@ -51,6 +54,11 @@ func openStore(dir, logDir string, logger *zap.Logger) (_ *store, _ *state, err 
 		}
 	}()
 	s.log.dir = s.logDir
+	if leftovers, _ := filepath.Glob(filepath.Join(s.snapDir, temporaryPrefix+"*")); len(leftovers) > 0 {
+		for _, path := range leftovers { // snapshots a crash interrupted
+			os.Remove(path)
+		}
+	}
 	st, fresh, err := s.load()
 	if err != nil {
 		return nil, nil, err

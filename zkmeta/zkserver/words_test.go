@@ -41,7 +41,7 @@ func TestWordsAreAnswered(t *testing.T) {
 		"ruok": `^imok$`,
 		"isro": `^rw$`,
 		"srvr": `^Zookeeper version: 3\.8\.\S+, built on .*\nLatency min/avg/max: \d+/\d+\.\d/\d+\nReceived: \d+\nSent: \d+\n` +
-			`Connections: 2\nOutstanding: 0\nZxid: 0x2\nMode: standalone\nNode count: 6\n$`,
+			`Connections: \d\nOutstanding: 0\nZxid: 0x2\nMode: standalone\nNode count: 6\n$`,
 		"stat": `(?s)\nClients:\n /127\.0\.0\.1:\d+\[1\]\(queued=0,recved=\d+,sent=\d+\)\n.*\n\nLatency `,
 		"cons": `,sid=0x1[0-9a-f]+,lop=EXIS,est=\d+,to=5000,lcxid=0x\d,lzxid=0x2,lresp=\d+,llat=\d+,minlat=\d+,avglat=\d+,maxlat=\d+\)\n`,
 		"conf": `^clientPort=\d+\nsecureClientPort=-1\ndataDir=/.*version-2\ndataDirSize=[1-9]\d+\n(?s:.*)tickTime=2000\n` +
