@@ -8,8 +8,9 @@ import (
 	"syscall"
 )
 
-// startDaemon runs a tool as a process of its own session, with its output in LOG_DIR/<name>.out, and returns at once, as
-// the -daemon of Kafka's scripts. The arguments stay visible in the process list, where people look for them.
+// startDaemon runs a tool as a process of its own session, with its output in LOG_DIR/<name>.out, and returns
+// at once, as the -daemon of Kafka's scripts. The arguments stay visible in the process list, where people
+// look for them.
 func startDaemon(tool, name string, args []string, io stdio) int {
 	if err := detach(tool, filepath.Join(logDir(), name+".out"), args); err != nil {
 		fmt.Fprintf(io.Err, "%s: %v\n", tool, err)

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// link makes, in the folder that holds the program, a link for each tool that has a script in Kafka: kafka-topics.sh and
-// kafka-topics. The names come from the table of commands and from nowhere else.
+// link makes, in the folder that holds the program, a link for each tool that has a script in Kafka:
+// kafka-topics.sh and kafka-topics. The names come from the table of commands and from nowhere else.
 func link(_ context.Context, args []string, io stdio) int {
 	if len(args) != 1 {
 		fmt.Fprintln(io.Err, "USAGE: zurau link folder")

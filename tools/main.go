@@ -1,5 +1,5 @@
-// Command zurau is the broker and all its tools in one binary. A tool is chosen by the name the program is called by
-// (bin/kafka-topics.sh is a link to it) or by the first word: zurau kafka-topics, zurau topics.
+// Command zurau is the broker and all its tools in one binary. A tool is chosen by the name the program is
+// called by (bin/kafka-topics.sh is a link to it) or by the first word: zurau kafka-topics, zurau topics.
 package main
 
 import (

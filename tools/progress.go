@@ -8,11 +8,12 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress is the line a person watches while a tool works. It is drawn on a terminal only, so that pipes and scripts
-// see nothing of it; without one every method does nothing.
+// progress is the line a person watches while a tool works. It is drawn on a terminal only, so that pipes and
+// scripts see nothing of it; without one every method does nothing.
 type progress struct{ bar *progressbar.ProgressBar }
 
-// newProgress starts a line about total things of a kind, "records"; total -1 when nobody knows how many there are.
+// newProgress starts a line about total things of a kind, "records"; total -1 when nobody knows how many
+// there are.
 func newProgress(stderr io.Writer, what string, total int64) progress {
 	if !isTerminal(stderr) {
 		return progress{}

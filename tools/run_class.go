@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// classes are the Java classes people start by kafka-run-class, and the tools that stand for them here. Names that end
-// in a blank class part moved between versions; each old and new home is listed.
+// classes are the Java classes people start by kafka-run-class, and the tools that stand for them here. Names
+// that end in a blank class part moved between versions; each old and new home is listed.
 var classes = map[string]string{
 	"kafka.Kafka": "kafka-server-start",
 	"org.apache.zookeeper.server.quorum.QuorumPeerMain": "zookeeper-server-start",

@@ -21,7 +21,8 @@ func zookeeperServerStop(_ context.Context, args []string, io stdio) int {
 	return stopServers([]string{"zookeeper-server-start"}, "No zookeeper server to stop", args, io)
 }
 
-// stopServers sends the signal named by SIGNAL, TERM if there is none, to all processes that run one of the tools.
+// stopServers sends the signal named by SIGNAL, TERM if there is none, to all processes that run one of the
+// tools.
 func stopServers(tools []string, none string, args []string, io stdio) int {
 	if len(args) > 0 { // 3.9 chooses by KRaft role and node; stopping all in place of some would be worse than nothing
 		fmt.Fprintln(io.Err, "No arguments are known here: "+strings.Join(args, " "))
@@ -67,8 +68,8 @@ type process struct {
 	args []string
 }
 
-// tool is the name of our tool that a process runs, "" for a process that is none of ours. Kafka's own scripts run java,
-// so that a real broker on the same machine is not taken for ours.
+// tool is the name of our tool that a process runs, "" for a process that is none of ours. Kafka's own
+// scripts run java, so that a real broker on the same machine is not taken for ours.
 func (p process) tool() string {
 	if len(p.args) == 0 {
 		return ""

@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestServers runs testdata/server: the server tools as processes of their own, called by the names of Kafka's scripts.
-// $ZK and $BROKER are free ports, conf/ holds the shipped files adapted to them. "await file pattern" waits until a file
-// has a line that matches; "stop tool" ends by TERM those processes that
-// run the tool with a path of this script among their words.
+// TestServers runs testdata/server: the server tools as processes of their own, called by the names of
+// Kafka's scripts. $ZK and $BROKER are free ports, conf/ holds the shipped files adapted to them. "await file
+// pattern" waits until a file has a line that matches; "stop tool" ends by TERM those processes that run the
+// tool with a path of this script among their words.
 func TestServers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts brokers")

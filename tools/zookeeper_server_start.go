@@ -11,7 +11,8 @@ import (
 	"github.com/zurau/zurau/zkmeta/zkserver"
 )
 
-// zookeeperServerStart is zookeeper-server-start: the one-node ZooKeeper of zkmeta/zkserver with a zookeeper.properties.
+// zookeeperServerStart is zookeeper-server-start: the one-node ZooKeeper of zkmeta/zkserver with a
+// zookeeper.properties.
 func zookeeperServerStart(ctx context.Context, args []string, io stdio) int {
 	if len(args) > 0 && args[0] == "-daemon" {
 		return startDaemon("zookeeper-server-start", "zookeeper", args[1:], io)
