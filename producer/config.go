@@ -23,6 +23,10 @@ type Config struct {
 	dialer *Dialer
 }
 
+// mostRetries bounds retries, for each of which sarama keeps a place: as many as Java's delivery.timeout.ms of two
+// minutes allows at its backoff of 100 ms.
+const mostRetries = 1200
+
 // properties are those of Kafka 3.9's producer that this one honours. A key that is not here is refused by name: what
 // sarama cannot do must not look as if it were done.
 var properties = map[string]Property[Config]{
@@ -53,7 +57,7 @@ var properties = map[string]Property[Config]{
 	"max.request.size":                      {"1048576", Int(0, func(c *Config, n int) { c.MaxRequestSize = n })},
 	"max.block.ms":                          {"60000", Millis(func(c *Config, d time.Duration) { c.MaxBlock = d })},
 	"request.timeout.ms":                    {"30000", Millis(func(c *Config, d time.Duration) { c.sarama.Producer.Timeout = d })},
-	"retries":                               {"2147483647", Int(0, func(c *Config, n int) { c.sarama.Producer.Retry.Max = n })},
+	"retries":                               {"2147483647", Int(0, func(c *Config, n int) { c.sarama.Producer.Retry.Max = min(n, mostRetries) })},
 	"retry.backoff.ms":                      {"100", Millis(func(c *Config, d time.Duration) { c.sarama.Producer.Retry.Backoff = d })},
 	"metadata.max.age.ms":                   {"300000", Millis(func(c *Config, d time.Duration) { c.sarama.Metadata.RefreshFrequency = d })},
 	"max.in.flight.requests.per.connection": {"5", Int(1, func(c *Config, n int) { c.sarama.Net.MaxOpenRequests = n })},

@@ -27,11 +27,15 @@ type adminClient struct {
 // newAdmin connects to bootstrap, a comma-separated list, with the client properties of a file ("" for none). What Java
 // would log about servers out of reach goes to stderr.
 func newAdmin(bootstrap, propertiesFile string, stderr io.Writer) (*adminClient, error) {
+	return newAdminNamed("AdminClient", "adminclient-1", bootstrap, propertiesFile, stderr)
+}
+
+// newAdminNamed is newAdmin under the names of another kind of Java client.
+func newAdminNamed(kind, name, bootstrap, propertiesFile string, stderr io.Writer) (*adminClient, error) {
 	props, err := loadProperties(propertiesFile)
 	if err != nil {
 		return nil, err
 	}
-	name := "adminclient-1"
 	for _, key := range props.Keys() {
 		value := props.GetString(key, "")
 		switch key {
@@ -56,7 +60,7 @@ func newAdmin(bootstrap, propertiesFile string, stderr io.Writer) (*adminClient,
 		kgo.RetryTimeout(apiTimeout),
 		kgo.RequestRetries(1000), // the timeout ends the tries
 		kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }),
-		kgo.WithHooks(&connectWarner{client: "AdminClient clientId=" + name, stderr: stderr}),
+		kgo.WithHooks(&connectWarner{client: kind + " clientId=" + name, stderr: stderr}),
 	)
 	if err != nil {
 		return nil, illegalArgument("%s", err)

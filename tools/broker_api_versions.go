@@ -31,7 +31,7 @@ func runBrokerAPIVersions(ctx context.Context, args []string, io stdio) int {
 }
 
 func printAPIVersions(ctx context.Context, bootstrap, config string, io stdio) error {
-	admin, err := newAdmin(bootstrap, config, io.Err)
+	admin, err := newAdminNamed("LegacyAdminClient", "admin-1", bootstrap, config, io.Err)
 	if err != nil {
 		return err
 	}

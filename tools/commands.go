@@ -40,6 +40,7 @@ func init() {
 		{"kafka-broker-api-versions", "print which requests the brokers take", runBrokerAPIVersions},
 		{"kafka-configs", "print and change the configuration of topics and brokers", runConfigs},
 		{"zookeeper-shell", "look at and change znodes", runZooKeeperShell},
+		{"kafka-producer-perf-test", "measure how fast records can be produced", runProducerPerformance},
 		{"kafka-topics", "list, describe, make, change and delete topics", runTopics},
 		{"kafka-run-class", "run a tool by the name of its Java class", runClass},
 		{"link", "link the tools into a folder by the names of Kafka's scripts", link},

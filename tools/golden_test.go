@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/zurau/zurau/broker/brokertest"
 )
 
 // The replay: every invocation that golden/cli recorded of the tools we have, run again with our tools against our
@@ -59,6 +59,7 @@ func TestGoldenCLI(t *testing.T) {
 	}
 }
 
+// goldenTargetFor names the cluster of the environment, else starts one as the captures had it.
 func goldenTargetFor(t *testing.T) goldenTarget {
 	t.Helper()
 	target := goldenTarget{
@@ -70,9 +71,16 @@ func goldenTargetFor(t *testing.T) goldenTarget {
 	if n, err := strconv.Atoi(os.Getenv("ZURAU_GOLDEN_BROKERS")); err == nil {
 		target.brokers = n
 	}
-	if target.bootstrap == "" {
-		t.Skip("no broker yet: set ZURAU_GOLDEN_BOOTSTRAP and ZURAU_GOLDEN_ZK")
+	if target.bootstrap != "" {
+		return target
 	}
+	cluster := brokertest.Start(t,
+		brokertest.Property("log.index.size.max.bytes", "4096"),
+		brokertest.Property("offsets.topic.num.partitions", "3"),
+		brokertest.Property("auto.create.topics.enable", "true"))
+	target.bootstrap = strings.Join(cluster.Bootstrap(), ",")
+	target.zookeeper = cluster.ZooKeeperConnect()
+	target.data = cluster.Node(0).Dir()
 	return target
 }
 
@@ -358,6 +366,8 @@ var masks = []struct {
 	{regexp.MustCompile(`Leader: \d+`), "Leader: N"},
 	{regexp.MustCompile(`larger than available brokers: \d+`), "larger than available brokers: N"},
 	{regexp.MustCompile(`/s-\d{10}`), "/s-SEQUENCE"},
+	{regexp.MustCompile(`correlation id \d+`), "correlation id ID"},
+	{regexp.MustCompile(`^\[usage follows\]$`), "[usage]"},
 }
 
 var (
@@ -370,7 +380,12 @@ var (
 
 func (m *masker) mask(o outcome) outcome {
 	stdout, stderr := m.text(o.stdout), m.text(o.stderr)
-	if m.unordered() {
+	switch {
+	case m.tool == "zookeeper-shell":
+		stdout = eventsFirst(stdout)
+	case m.tool == "kafka-log-dirs":
+		stdout = mergeLogDirs(stdout)
+	case m.unordered():
 		stdout = sortLines(stdout)
 	}
 	return outcome{o.exit, stdout, stderr}
@@ -378,8 +393,7 @@ func (m *masker) mask(o outcome) outcome {
 
 // unordered reports whether Kafka prints the rows of this tool in the order of a hash map.
 func (m *masker) unordered() bool {
-	return strings.Contains(m.args, "--describe") && !strings.Contains(m.args, "kafka-log-dirs") ||
-		m.tool == "kafka-delete-records"
+	return strings.Contains(m.args, "--describe") || m.tool == "kafka-delete-records"
 }
 
 func (m *masker) text(text string) string {
@@ -392,9 +406,16 @@ func (m *masker) text(text string) string {
 		switch {
 		case strings.HasPrefix(line, "Option ") && strings.HasSuffix(strings.TrimRight(line, " "), "Description"):
 			inUsage = true
-			lines = append(lines, "[usage follows]\n")
+			lines = append(lines, "[usage]\n")
 			continue
-		case inUsage, line == "[stack]":
+		case strings.HasPrefix(line, "ZooKeeper -server") || strings.HasPrefix(line, "usage: producer-performance"):
+			inUsage = true
+			lines = append(lines, "[usage]\n")
+			continue
+		case strings.HasPrefix(line, "Command not found") || strings.HasPrefix(line, "producer-performance: error"):
+			inUsage = false
+		}
+		if inUsage || line == "[stack]" {
 			continue
 		}
 		line = m.line(line)
@@ -426,6 +447,7 @@ func (m *masker) line(line string) string {
 	if m.brokerWorded {
 		line = toolLogger39.ReplaceAllString(line, "(kafka.admin.$2$$)")
 	}
+	line = sortConfigs(line)
 	if strings.Contains(line, "records sent, ") {
 		line = perfNumber.ReplaceAllString(line, "N")
 	}
@@ -438,6 +460,58 @@ func sortLines(text string) string {
 	return strings.Join(lines, "")
 }
 
+// eventsFirst takes the session's event out of the shell's output, which prints it on a thread of its own.
+func eventsFirst(text string) string {
+	const event = "WatchedEvent state:SyncConnected type:None path:null\n"
+	var rest []string
+	connected := ""
+	for line := range strings.Lines(text) {
+		switch line {
+		case "\n", "WATCHER::\n":
+		case event:
+			connected = event
+		default:
+			rest = append(rest, line)
+		}
+	}
+	return connected + strings.Join(rest, "")
+}
+
+var reportedPartition = regexp.MustCompile(`\{"partition":"[^}]*\}`)
+
+// mergeLogDirs keeps the partitions of a report and forgets which broker holds them.
+func mergeLogDirs(text string) string {
+	head, report, found := strings.Cut(text, "{")
+	if !found {
+		return text
+	}
+	head = regexp.MustCompile(`from brokers [\d,]+`).ReplaceAllString(head, "from brokers N")
+	partitions := reportedPartition.FindAllString(report, -1)
+	slices.Sort(partitions)
+	return head + strings.Join(slices.Compact(partitions), "\n")
+}
+
+var configList = regexp.MustCompile(`(Configs: ?|Configs for topic '.*' are )(\S+)$`)
+var configStart = regexp.MustCompile(`,[a-z.]+=`)
+
+// sortConfigs puts a list of k=v, in which values may have commas, in order.
+func sortConfigs(line string) string {
+	m := configList.FindStringSubmatchIndex(line)
+	if m == nil {
+		return line
+	}
+	list := line[m[4]:m[5]]
+	var entries []string
+	begin := 0
+	for _, at := range configStart.FindAllStringIndex(list, -1) {
+		entries = append(entries, list[begin:at[0]])
+		begin = at[0] + 1
+	}
+	entries = append(entries, list[begin:])
+	slices.Sort(entries)
+	return line[:m[4]] + strings.Join(entries, ",")
+}
+
 // TestMain lets the test binary stand in for the tools.
 func TestMain(m *testing.M) {
 	if os.Getenv("ZURAU_RUN_MAIN") != "" {
@@ -446,5 +520,3 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
-
-var _ = fmt.Sprint
