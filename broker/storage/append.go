@@ -172,18 +172,18 @@ func (l *Log) writeLocked(b []byte, a appended, conf *config.Topic) error {
 		return err
 	}
 	if err := l.makeWritableLocked(); err != nil {
-		return l.diskError("open the active segment of", err)
+		return l.passingError("open the active segment of", err)
 	}
 	if l.shouldRollLocked(a, len(b), conf) {
 		if err := l.rollLocked(max(l.mu.view.LogEndOffset, a.firstOffset), conf); err != nil {
-			return l.diskError("roll a new segment of", err)
+			return l.passingError("roll a new segment of", err)
 		}
 	}
 	if err := l.noteEpochsLocked(b); err != nil {
 		return err
 	}
 	if err := l.activeLocked().append(b, a, int64(conf.IndexIntervalBytes)); err != nil {
-		return l.diskError("append records to", err)
+		return l.passingError("append records to", err)
 	}
 	l.mu.view.LogEndOffset = a.lastOffset + 1
 	if err := l.noteProducersLocked(b); err != nil {
@@ -209,7 +209,7 @@ func (l *Log) noteEpochsLocked(b []byte) error {
 		}
 		b = rest
 	}
-	if !changed {
+	if !changed && !l.mu.epochsChanged {
 		return nil
 	}
 	return l.saveEpochsLocked()
@@ -301,6 +301,7 @@ func (l *Log) rollLocked(base int64, conf *config.Topic) error {
 	if err := l.makeWritableLocked(); err != nil {
 		return err
 	}
+	l.mu.writable = false // until the next one is there
 	if err := old.seal(); err != nil {
 		return err
 	}
@@ -314,7 +315,7 @@ func (l *Log) rollLocked(base int64, conf *config.Topic) error {
 	}
 	s.jitterMS = jitter(conf)
 	l.mu.segments = append(l.mu.segments, s)
-	l.mu.dirChanged = true
+	l.mu.dirChanged, l.mu.writable = true, true
 	l.publishSegmentsLocked()
 	l.home.logger.Info(fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] Rolled new log segment at offset %d", l.partition, l.home.path, base))
 	l.home.flushSoon(l)

@@ -41,12 +41,13 @@ func (l *Log) flush(wanted int64, active bool) error {
 	if err == nil {
 		err = job.run(l)
 	}
-	job.release()
-	if err != nil {
-		return l.diskError("flush", err)
-	}
+	defer job.release()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err != nil {
+		job.undo(l)
+		return l.passingError("flush", err)
+	}
 	if l.mu.truncations == job.truncations && job.end > l.mu.recoveryPoint {
 		l.mu.recoveryPoint = job.end
 	}
@@ -111,6 +112,14 @@ func (j *flushJob) run(l *Log) error {
 		return l.home.disk.SyncDir(l.dir)
 	}
 	return nil
+}
+
+// undo marks what was to be synced as not synced, for the case that the log lives on.
+func (j *flushJob) undo(l *Log) {
+	for _, s := range j.segments {
+		s.unsynced = true
+	}
+	l.mu.dirChanged = l.mu.dirChanged || j.syncDir
 }
 
 func (j *flushJob) release() {

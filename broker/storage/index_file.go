@@ -24,9 +24,9 @@ type indexKind[E any] struct {
 // indexFile is a sorted run of entries of one size, in a file of nothing else.
 //
 // While its segment is written to, the index is resident: the entries are in memory and go to the file when somebody
-// calls save (roll, flush, stop), so that an append costs no second system call. A crash in between is no loss: recovery
-// builds the index again. A sealed index is not in memory at all; a lookup reads a few entries and one block, which is
-// small against any fetch. So is opening it: the file is not touched before the first lookup.
+// calls save (roll, flush, stop), so that an append costs no second system call and a partition no second descriptor. A crash in
+// between is no loss: recovery builds the index again. A sealed index is not in memory at all; a lookup reads a few entries and one
+// block, which is small against any fetch. So is opening it: the file is not touched before the first lookup.
 type indexFile[E any] struct {
 	disk fileSystem
 	kind *indexKind[E]
@@ -42,7 +42,7 @@ type indexFile[E any] struct {
 		saved    int // so many of entries are in the file
 		known    bool
 		count    int  // entries in the file, while not resident; once known
-		file     file // nil until somebody needs it
+		file     file // of a sealed index, nil until somebody needs it
 	}
 }
 
@@ -61,9 +61,9 @@ func (x *indexFile[E]) create() error {
 	if err != nil {
 		return err
 	}
-	x.mu.file, x.mu.resident = f, true
+	x.mu.resident, x.mu.known = true, false
 	x.mu.entries, x.mu.saved = nil, 0
-	return nil
+	return f.Close()
 }
 
 // openLocked opens the file and counts its entries, if that has not been done.
@@ -113,7 +113,7 @@ func (x *indexFile[E]) load() error {
 		}
 	}
 	x.mu.entries, x.mu.saved, x.mu.resident = entries, len(entries), true
-	return nil
+	return x.closeLocked()
 }
 
 // add appends an entry; the index must be resident and the entry must follow the last one.
@@ -282,30 +282,6 @@ func (x *indexFile[E]) save() error {
 	if !x.mu.resident {
 		return nil
 	}
-	if err := x.openFileLocked(); err != nil {
-		return err
-	}
-	size := x.kind.size
-	if fresh := x.mu.entries[x.mu.saved:]; len(fresh) > 0 {
-		b := make([]byte, len(fresh)*size)
-		for i, e := range fresh {
-			x.kind.encode(b[i*size:], e)
-		}
-		if _, err := x.mu.file.WriteAt(b, int64(x.mu.saved)*int64(size)); err != nil {
-			return err
-		}
-	}
-	if err := x.mu.file.Truncate(int64(len(x.mu.entries)) * int64(size)); err != nil {
-		return err
-	}
-	x.mu.saved = len(x.mu.entries)
-	return nil
-}
-
-func (x *indexFile[E]) openFileLocked() error {
-	if x.mu.file != nil {
-		return nil
-	}
 	if x.mu.retired {
 		return fs.ErrNotExist
 	}
@@ -313,19 +289,36 @@ func (x *indexFile[E]) openFileLocked() error {
 	if err != nil {
 		return err
 	}
-	x.mu.file = f
+	return errors.Join(x.writeLocked(f), f.Close())
+}
+
+func (x *indexFile[E]) writeLocked(f file) error {
+	size := x.kind.size
+	if fresh := x.mu.entries[x.mu.saved:]; len(fresh) > 0 {
+		b := make([]byte, len(fresh)*size)
+		for i, e := range fresh {
+			x.kind.encode(b[i*size:], e)
+		}
+		if _, err := f.WriteAt(b, int64(x.mu.saved)*int64(size)); err != nil {
+			return err
+		}
+	}
+	if err := f.Truncate(int64(len(x.mu.entries)) * int64(size)); err != nil {
+		return err
+	}
+	x.mu.saved = len(x.mu.entries)
 	return nil
 }
 
 // sync makes what save wrote durable.
 func (x *indexFile[E]) sync() error {
 	x.mu.RLock()
-	f := x.mu.file
+	retired := x.mu.retired
 	x.mu.RUnlock()
-	if f == nil {
-		return nil // never written by us
+	if retired {
+		return fs.ErrNotExist
 	}
-	return f.Sync()
+	return syncPath(x.disk, x.path())
 }
 
 // seal saves a resident index and forgets its entries: nothing will be added for now.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -103,7 +104,7 @@ func (l *Log) saveTopicIDLocked() error {
 		return nil
 	}
 	if err := writePartitionMetadata(l.home.disk, l.dir, l.mu.topicID); err != nil {
-		return l.diskError("write the partition.metadata of", err)
+		return l.passingError("write the partition.metadata of", err)
 	}
 	l.mu.topicIDSaved = true
 	return nil
@@ -207,8 +208,9 @@ func (l *Log) assignEpochLocked(epoch int32, start int64) error {
 }
 
 func (l *Log) saveEpochsLocked() error {
+	l.mu.epochsChanged = true
 	if err := l.mu.epochs.save(); err != nil {
-		return l.diskError("write the leader epochs of", err)
+		return l.passingError("write the leader epochs of", err)
 	}
 	l.mu.epochsChanged = false
 	return nil
@@ -278,6 +280,14 @@ func (l *Log) diskError(doing string, err error) error {
 	words := fmt.Sprintf("Error while trying to %s %s in dir %s", doing, l.partition, l.home.path)
 	l.home.fail(words, err)
 	return fmt.Errorf("%w: %w", kerr.New(kerr.KafkaStorageError, "%s", words), err)
+}
+
+// passingError is diskError for operations that may be tried again when all that failed was getting a file descriptor.
+func (l *Log) passingError(doing string, err error) error {
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		return fmt.Errorf("%w: %w", kerr.New(kerr.KafkaStorageError, "Error while trying to %s %s in dir %s", doing, l.partition, l.home.path), err)
+	}
+	return l.diskError(doing, err)
 }
 
 // breakLaw takes this log offline because something that cannot be is.

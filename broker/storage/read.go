@@ -34,7 +34,7 @@ func (l *Log) Read(offset int64, maxBytes int, upTo int64, minOneBatch bool) (Re
 		}
 		r, again, err := l.read(offset, maxBytes, upTo, minOneBatch)
 		if err != nil && !errors.Is(err, kerr.OffsetOutOfRange) {
-			return Read{}, l.diskError("read from", err)
+			return Read{}, l.passingError("read from", err)
 		}
 		if !again {
 			return r, err
@@ -139,7 +139,7 @@ func (l *Log) AbortedTxns(fetchOffset int64, r Read) ([]AbortedTxn, error) {
 	}
 	upper, ok, err := r.segment.offsets.offsetFrom(r.Region.Offset + int64(r.Region.N))
 	if err != nil && !isIndexDamage(err) {
-		return nil, l.diskError("read the index of", err)
+		return nil, l.passingError("read the index of", err)
 	}
 	if !ok || err != nil {
 		upper = r.View.LogEndOffset
@@ -152,7 +152,7 @@ func (l *Log) AbortedTxns(fetchOffset int64, r Read) ([]AbortedTxn, error) {
 		var complete bool
 		found, complete, err = s.txns.collect(found, fetchOffset, upper)
 		if err != nil {
-			return nil, l.diskError("read the transaction index of", err)
+			return nil, l.passingError("read the transaction index of", err)
 		}
 		if complete {
 			break

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"math"
+	"time"
 
 	"github.com/zurau/zurau/broker/kerr"
 	"github.com/zurau/zurau/broker/record"
@@ -74,7 +75,7 @@ func (l *Log) search(find func(*picture) (Stamp, error), upTo int64) (Stamp, err
 		case isLogDamage(err) || errors.Is(err, kerr.InvalidRecord):
 			return NoStamp, err
 		case err != nil:
-			return NoStamp, l.diskError("search by time in", err)
+			return NoStamp, l.passingError("search by time in", err)
 		case stamp.Offset < 0 || stamp.Offset >= upTo:
 			return NoStamp, nil
 		}
@@ -178,4 +179,56 @@ func findRecord(b record.Batch, ts, start int64, limits record.Limits) (Stamp, b
 		}
 	}
 	return NoStamp, false, it.Err()
+}
+
+// Times that ListOffsets gives a meaning of their own.
+const (
+	LatestTime   int64 = -1
+	EarliestTime int64 = -2
+)
+
+// SegmentOffsetsBefore answers ListOffsets of version 0, which knew only segments: their bases, newest first, from the last segment
+// that was begun at or before ts by its file's time; LatestTime puts the log end in front. At most n of them.
+func (l *Log) SegmentOffsetsBefore(ts int64, n int) ([]int64, error) {
+	for {
+		if err := l.usable(); err != nil {
+			return nil, err
+		}
+		p := l.state.load()
+		offsets, err := p.offsetsBefore(ts)
+		if errors.Is(err, errMoved) {
+			continue
+		}
+		if err != nil {
+			return nil, l.passingError("search by time in", err)
+		}
+		return offsets[:min(max(n, 0), len(offsets))], nil
+	}
+}
+
+func (p *picture) offsetsBefore(ts int64) (offsets []int64, err error) {
+	from := len(p.segments) - 1
+	if p.size > 0 && (ts == LatestTime || ts >= time.Now().UnixMilli()) {
+		offsets = append(offsets, p.LogEndOffset)
+	}
+	switch ts {
+	case LatestTime:
+	case EarliestTime:
+		from = 0
+	default:
+		for ; from >= 0; from-- {
+			s := p.segments[from]
+			modified, err := borrow(s, s.modified)
+			if err != nil {
+				return nil, err
+			}
+			if modified <= ts {
+				break
+			}
+		}
+	}
+	for ; from >= 0; from-- {
+		offsets = append(offsets, max(p.segments[from].base, p.LogStartOffset))
+	}
+	return offsets, nil
 }

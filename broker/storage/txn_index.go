@@ -187,9 +187,5 @@ func (x *txnIndex) sync() error {
 	if !dirty {
 		return nil
 	}
-	f, err := x.disk.OpenFile(x.path(), os.O_RDWR)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return syncPath(x.disk, x.path())
 }
