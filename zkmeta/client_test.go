@@ -48,6 +48,7 @@ func TestTheChrootIsMadeByBrokersAndMissedByClients(t *testing.T) {
 }
 
 func TestConnectGivesUpWithoutAServer(t *testing.T) {
+	t.Parallel()
 	p := startProxy(t, "127.0.0.1:1")
 	p.freeze()
 	begun := time.Now()

@@ -55,7 +55,9 @@ func closeSessionAt(ctx context.Context, d *dialer, address string, id int64, pa
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
-	if _, err := conn.Write(appendConnectRequest(nil, id, password, 6*time.Second)); err != nil {
+	// Both frames at once, so that a living owner of the session has no time to take it back in between.
+	frames := appendCloseRequest(appendConnectRequest(nil, id, password, 6*time.Second))
+	if _, err := conn.Write(frames); err != nil {
 		return err
 	}
 	answer, err := readFrame(conn, 1024)
@@ -69,26 +71,29 @@ func closeSessionAt(ctx context.Context, d *dialer, address string, id int64, pa
 	if granted.sessionID != id {
 		return nil // unknown there: expired, closed, or never of this ensemble
 	}
-	farewell := binary.BigEndian.AppendUint32(nil, 8)
-	farewell = binary.BigEndian.AppendUint32(farewell, 1) // xid
-	code := int32(opCloseSession)
-	farewell = binary.BigEndian.AppendUint32(farewell, uint32(code))
-	if _, err := conn.Write(farewell); err != nil {
-		return err
-	}
 	for {
 		answer, err := readFrame(conn, maxFrame)
 		if err != nil {
 			return err
 		}
 		// Watch events of the old life may come first.
-		if len(answer) >= 16 && binary.BigEndian.Uint32(answer) == 1 {
+		if len(answer) >= 16 && binary.BigEndian.Uint32(answer) == closeXid {
 			if code := int32(binary.BigEndian.Uint32(answer[12:])); code != 0 {
 				return fmt.Errorf("the server answered with error %d", code)
 			}
 			return nil
 		}
 	}
+}
+
+const closeXid = 1
+
+// appendCloseRequest appends the frame of closeSession: xid and operation.
+func appendCloseRequest(b []byte) []byte {
+	code := int32(opCloseSession)
+	b = binary.BigEndian.AppendUint32(b, 8)
+	b = binary.BigEndian.AppendUint32(b, closeXid)
+	return binary.BigEndian.AppendUint32(b, uint32(code))
 }
 
 // appendConnectRequest appends the first frame of a connection: protocol 0, last zxid 0, timeout, id, password, and

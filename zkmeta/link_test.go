@@ -17,6 +17,7 @@ import (
 
 // A frozen server takes connections and is silent. The library alone would wait 40 s at a session of 6.
 func TestAFrozenServerCostsOneSecondAtTheStart(t *testing.T) {
+	t.Parallel()
 	zk := startServer(t)
 	frozen := startProxy(t, zk.addr)
 	frozen.freeze()
@@ -33,6 +34,7 @@ func TestAFrozenServerCostsOneSecondAtTheStart(t *testing.T) {
 // One member freezes; later another freezes and the one in use drops its connections, so that the next try may hit the
 // frozen one. The session lives through it all.
 func TestASessionMovesAwayFromAMemberThatFreezes(t *testing.T) {
+	t.Parallel()
 	zk := startServer(t)
 	proxies := map[string]*proxy{}
 	var addrs []string
@@ -72,6 +74,7 @@ func TestASessionMovesAwayFromAMemberThatFreezes(t *testing.T) {
 
 // A pause of the only server that is shorter than the session costs no session.
 func TestASessionOutlivesAPauseOfItsServer(t *testing.T) {
+	t.Parallel()
 	zk := startServer(t)
 	p := startProxy(t, zk.addr)
 	s := session(t, connect(t, zk.at(p.addr()), func(o *Options) { o.SessionTimeout = 3 * time.Second }))
@@ -86,6 +89,7 @@ func TestASessionOutlivesAPauseOfItsServer(t *testing.T) {
 // The lease ends by the clock of this process while the library still believes in its session, and comes back with
 // the server if the session lives on.
 func TestTheLeaseEndsWithoutNewsAndIsFoundAgain(t *testing.T) {
+	t.Parallel()
 	zk := startServer(t)
 	p := startProxy(t, zk.addr)
 	c := connect(t, zk.at(p.addr()), func(o *Options) { o.SessionTimeout = 3 * time.Second })
@@ -166,6 +170,7 @@ func greeting() []byte {
 }
 
 func TestAHandshakeHasADeadlineWhateverTheLibrarySets(t *testing.T) {
+	t.Parallel()
 	for _, sent := range [][]byte{nil, frame(greeting()...)[:3], frame(greeting()...)[:4], frame(greeting()...)[:30]} {
 		conn, server := guarded(t)
 		go server.Write(sent)

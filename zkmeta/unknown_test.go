@@ -14,6 +14,7 @@ import (
 // Each write here reaches the server and its answer is lost with the connection. The call must find out by itself that
 // it was done, and do it once.
 func TestAWriteWhoseAnswerIsLostIsDoneOnce(t *testing.T) {
+	t.Parallel()
 	zk := startServer(t)
 	p := startProxy(t, zk.addr)
 	s := session(t, connect(t, zk.at(p.addr())))
@@ -130,6 +131,7 @@ func TestAnElectionThatWasWonMeanwhileIsLost(t *testing.T) {
 }
 
 func TestAWriteThatNobodyAnswersEndsUnknownAtItsDeadline(t *testing.T) {
+	t.Parallel()
 	zk := startServer(t)
 	p := startProxy(t, zk.addr)
 	s := session(t, connect(t, zk.at(p.addr()), func(o *Options) { o.SessionTimeout = 30 * time.Second; o.CallTimeout = 300 * time.Millisecond }))
@@ -154,6 +156,7 @@ func TestAWriteThatNobodyAnswersEndsUnknownAtItsDeadline(t *testing.T) {
 }
 
 func TestCallsBeyondTheSlotsAreNotSent(t *testing.T) {
+	t.Parallel()
 	zk := startServer(t)
 	p := startProxy(t, zk.addr)
 	s := session(t, connect(t, zk.at(p.addr()), func(o *Options) {
