@@ -17,8 +17,10 @@ import (
 const (
 	// handshakeTimeout is how long a connection may take to say what it wants.
 	handshakeTimeout = 10 * time.Second
-	// lingerTimeout is how long a connection that was said good-bye may take to close its side.
-	lingerTimeout = time.Second
+	// farewellTimeout is how long a connection may take to accept its last frames, lingerTimeout how long it may then
+	// take to close its side.
+	farewellTimeout = 10 * time.Second
+	lingerTimeout   = time.Second
 	// pendingLimit is how many requests of a connection may wait for their answers before its reading stops; a client
 	// of Kafka's has ten under way.
 	pendingLimit = 32
@@ -42,6 +44,7 @@ type conn struct {
 
 	received, sent atomic.Int64 // packets
 	stats          stats
+	written        chan struct{} // closed when the writer has ended
 
 	// The loop's.
 	session *session // nil before the handshake and when the session is gone
@@ -84,7 +87,7 @@ func newConn(nc net.Conn, juteMaxBuffer int, post func(message) bool, log *zap.L
 	c := &conn{
 		nc: nc, ip: ip, limit: juteMaxBuffer, post: post, since: time.Now(),
 		log: log.With(zap.String("client", nc.RemoteAddr().String())),
-		ids: []identity{{"ip", ip}},
+		ids: []identity{{"ip", ip}}, written: make(chan struct{}),
 	}
 	c.out.Cond = sync.NewCond(&c.out.Mutex)
 	return c
@@ -92,14 +95,13 @@ func newConn(nc net.Conn, juteMaxBuffer int, post func(message) bool, log *zap.L
 
 // serve owns the connection until both its goroutines have ended.
 func (c *conn) serve() {
-	var writer sync.WaitGroup
-	writer.Go(c.write)
+	go c.write()
 	if err := c.read(); err != nil {
 		c.log.Debug("connection refused or lost", zap.Error(err))
 	}
 	c.post(message{conn: c, gone: true})
 	c.abort()
-	writer.Wait()
+	<-c.written
 }
 
 // read posts what the client sends until it ends, errs, or is not wanted any more.
@@ -167,9 +169,10 @@ func (c *conn) readFrame(in *bufio.Reader) ([]byte, error) {
 	return frame, nil
 }
 
-// drain reads on without looking until the client closes or the linger time set by the writer is over: closing a
-// socket with unread bytes would take the last reply away from the client.
+// drain waits for the writer's last frame and reads on without looking until the client closes, too, or the linger
+// time is over: closing a socket with unread bytes would take that frame away from the client.
 func (c *conn) drain() error {
+	<-c.written
 	_, err := io.Copy(io.Discard, c.nc)
 	return err
 }
@@ -203,7 +206,10 @@ func (c *conn) push(frame []byte, done int, last bool) {
 		c.out.frames = append(c.out.frames, frame)
 		c.out.bytes += len(frame)
 	}
-	c.out.closing = last
+	if last {
+		c.out.closing = true
+		c.nc.SetWriteDeadline(time.Now().Add(farewellTimeout))
+	}
 	if c.out.bytes > backlogLimit {
 		c.log.Warn("client does not read, connection closed", zap.Int("waiting_bytes", c.out.bytes))
 		c.breakLocked()
@@ -227,6 +233,7 @@ func (c *conn) breakLocked() {
 
 // write sends what is pushed, as much as there is at a time.
 func (c *conn) write() {
+	defer close(c.written)
 	for {
 		frames, last := c.nextFrames()
 		size, count := 0, int64(len(frames))

@@ -307,12 +307,8 @@ func TestASnapshotReadsAsItWasWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		st.apply(h, x)
-		s := newSessions(time.Second, time.Now())
-		for id, timeout := range st.sessions {
-			s.add(id, timeout)
-		}
 		var file bytes.Buffer
-		if err := takeSnapshot(st.tree, s).writeTo(&file); err != nil {
+		if err := takeSnapshot(st.tree, st.sessions).writeTo(&file); err != nil {
 			t.Fatal(err)
 		}
 		tree, sessions, err := readSnapshot(file.Bytes(), h.zxid)

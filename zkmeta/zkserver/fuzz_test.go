@@ -8,14 +8,13 @@ import (
 
 // FuzzRequest gives frames to the decoder, and what it makes of them to a tree.
 func FuzzRequest(f *testing.F) {
-	for name, op := range scriptOps {
+	for _, op := range scriptOps {
 		var e encoder
 		e.int32(1)
 		e.int32(int32(op))
 		args := scriptArgs{path: "/a", values: map[string][]string{"data": {"x"}, "acl": {"digest:a:b:r", "ip:10.0.0.0/8:w"}}}
 		args.encode(&e, op, "create /x data=1\nset /x version=0\ncheck /x\ndelete /x")
 		f.Add(e.b)
-		_ = name
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		decodeConnect(frame)
@@ -98,7 +97,7 @@ func FuzzSnapshot(f *testing.F) {
 		h, x, _ := decodeTxn(e[entryHead : len(e)-1])
 		st.apply(h, x)
 		var file bytes.Buffer
-		takeSnapshot(st.tree, newSessions(time.Second, time.Now())).writeTo(&file)
+		takeSnapshot(st.tree, st.sessions).writeTo(&file)
 		f.Add(file.Bytes())
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
@@ -106,10 +105,8 @@ func FuzzSnapshot(f *testing.F) {
 		if err != nil {
 			return
 		}
-		sn := takeSnapshot(tree, newSessions(time.Second, time.Now()))
-		sn.sessions = sessions
 		var again bytes.Buffer
-		if err := sn.writeTo(&again); err != nil {
+		if err := takeSnapshot(tree, sessions).writeTo(&again); err != nil {
 			t.Fatal(err)
 		}
 		tree2, sessions2, err := readSnapshot(again.Bytes(), 1)

@@ -107,13 +107,7 @@ func (l *loop) run() {
 		case commits <- l.batch:
 			l.batch = batch{}
 		case <-ticks.C:
-			for _, x := range l.sessions.advance() {
-				l.log.Info("Expiring session", zap.String("session", hex(x.id)), zap.Duration("timeout", x.timeout))
-				if x.conn != nil {
-					l.detach(x.conn)
-				}
-				l.closeSession(x, 0)
-			}
+			l.expire()
 		case <-sweeps.C:
 			l.sweep(time.Now())
 		case <-l.stop:
@@ -130,7 +124,7 @@ func (l *loop) handle(m message) {
 	case m.gone:
 		l.release(c)
 	case m.word != "":
-		l.batch.deliveries = append(l.batch.deliveries, delivery{conn: c, frame: []byte(l.answer(m.word)), last: true})
+		l.dismiss(c, []byte(l.answer(m.word)))
 	case m.connect != nil:
 		l.connect(m)
 	case c.session == nil: // it was closed while the request was on its way
@@ -147,32 +141,19 @@ func (l *loop) connect(m message) {
 	if r.lastZxidSeen > l.tree.zxid {
 		l.log.Info("client has seen a later zxid than this server's last, refused",
 			zap.String("seen", hex(r.lastZxidSeen)), zap.String("last", hex(l.tree.zxid)))
-		l.batch.deliveries = append(l.batch.deliveries, delivery{conn: c, last: true})
+		l.dismiss(c, nil)
 		return
 	}
 	timeout := time.Duration(r.timeoutMS) * time.Millisecond
 	timeout = min(max(timeout, l.opts.MinSessionTimeout), l.opts.MaxSessionTimeout)
-	var x *session
-	switch {
-	case r.sessionID == 0:
-		id := l.sessions.newID()
-		x = l.sessions.add(id, timeout)
-		h := l.header(id, 0)
-		t := &txn{op: opCreateSession, timeoutMS: int32(timeout.Milliseconds())}
-		l.tree.apply(h, t)
-		l.record(h, t)
-	case string(r.password) == string(sessionPassword(r.sessionID)):
-		x = l.sessions.byID[r.sessionID]
-	default:
-		l.log.Warn("wrong password for session", zap.String("session", hex(r.sessionID)), zap.String("client", c.ip))
-	}
+	x := l.sessionFor(c, r, timeout)
 	if x == nil {
-		refusal := encodeConnectReply(0, 0, make([]byte, 16), r.hasReadOnly)
-		l.batch.deliveries = append(l.batch.deliveries, delivery{conn: c, frame: refusal, last: true})
+		l.dismiss(c, encodeConnectReply(0, 0, make([]byte, 16), r.hasReadOnly))
 		return
 	}
 	if old := x.conn; old != nil { // the client gave that one up; the server may not have noticed
-		l.detach(old)
+		l.release(old)
+		l.dismiss(old, nil)
 	}
 	x.conn, c.session = c, x
 	x.timeout = timeout
@@ -180,6 +161,20 @@ func (l *loop) connect(m message) {
 	c.last = lastRequest{opCreateSession, 0, l.tree.zxid, time.Now()}
 	frame := encodeConnectReply(int32(timeout.Milliseconds()), x.id, sessionPassword(x.id), r.hasReadOnly)
 	l.batch.deliveries = append(l.batch.deliveries, delivery{conn: c, frame: frame, received: m.received})
+}
+
+// sessionFor makes a session or finds the one the client had; nil when that is over or the password is wrong.
+func (l *loop) sessionFor(c *conn, r *connectRequest, timeout time.Duration) *session {
+	if r.sessionID == 0 {
+		x := l.sessions.add(l.sessions.newID(), timeout)
+		l.commit(x.id, 0, &txn{op: opCreateSession, timeoutMS: int32(timeout.Milliseconds())})
+		return x
+	}
+	if string(r.password) != string(sessionPassword(r.sessionID)) {
+		l.log.Warn("wrong password for session", zap.String("session", hex(r.sessionID)), zap.String("client", c.ip))
+		return nil
+	}
+	return l.sessions.byID[r.sessionID]
 }
 
 // release parts a connection from its session and its watches.
@@ -190,10 +185,9 @@ func (l *loop) release(c *conn) {
 	}
 }
 
-// detach ends a connection that has lost its session.
-func (l *loop) detach(c *conn) {
-	l.release(c)
-	l.batch.deliveries = append(l.batch.deliveries, delivery{conn: c, last: true})
+// dismiss ends a connection, behind a last frame if there is one.
+func (l *loop) dismiss(c *conn, frame []byte) {
+	l.batch.deliveries = append(l.batch.deliveries, delivery{conn: c, frame: frame, last: true})
 }
 
 // request answers one request of a connection with a session.
@@ -258,15 +252,23 @@ func (l *loop) write(m message) {
 // closeSession ends a session, and its ephemeral nodes with it. What becomes of its connection is the caller's, but
 // its watches are not told any more.
 func (l *loop) closeSession(x *session, xid int32) {
-	h := l.header(x.id, xid)
-	t := &txn{op: opCloseSession, paths: l.tree.ephemeralsOf(x.id)}
-	_, changes := l.tree.apply(h, t)
-	l.record(h, t)
 	if x.conn != nil {
 		l.release(x.conn)
 	}
 	l.sessions.remove(x)
-	l.fire(changes)
+	l.commit(x.id, xid, &txn{op: opCloseSession, paths: l.tree.ephemeralsOf(x.id)})
+}
+
+// expire closes the sessions whose clients were not heard for too long.
+func (l *loop) expire() {
+	for _, x := range l.sessions.advance() {
+		l.log.Info("Expiring session", zap.String("session", hex(x.id)), zap.Duration("timeout", x.timeout))
+		c := x.conn
+		l.closeSession(x, 0)
+		if c != nil {
+			l.dismiss(c, nil)
+		}
+	}
 }
 
 // sweep deletes containers that have lost their last child, and TTL nodes without children that nobody has changed
@@ -280,13 +282,17 @@ func (l *loop) sweep(now time.Time) {
 		case n.isContainer() && n.creates == 0:
 		case n.isTTL() && idleMS <= n.owner&maxTTLMS:
 		default:
-			h := l.header(0, 0)
-			t := &txn{op: opDeleteContainer, path: path}
-			_, changes := l.tree.apply(h, t)
-			l.record(h, t)
-			l.fire(changes)
+			l.commit(0, 0, &txn{op: opDeleteContainer, path: path})
 		}
 	}
+}
+
+// commit carries out a transaction that needs no decision: applies it, logs it, tells the watchers.
+func (l *loop) commit(session int64, xid int32, t *txn) {
+	h := l.header(session, xid)
+	_, changes := l.tree.apply(h, t)
+	l.record(h, t)
+	l.fire(changes)
 }
 
 // header is that of the next transaction.
@@ -310,7 +316,7 @@ func (l *loop) record(h txnHeader, t *txn) {
 // is written.
 func (l *loop) maybeSnapshot(txns int) {
 	if l.unsaved >= txns && l.saving.CompareAndSwap(false, true) {
-		l.batch.snapshot = takeSnapshot(l.tree, l.sessions)
+		l.batch.snapshot = takeSnapshot(l.tree, l.sessions.timeouts())
 		l.unsaved = 0
 	}
 }

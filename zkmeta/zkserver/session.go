@@ -78,6 +78,15 @@ func (s *sessions) remove(x *session) {
 	delete(s.byID, x.id)
 }
 
+// timeouts lists the sessions for a snapshot.
+func (s *sessions) timeouts() map[int64]time.Duration {
+	timeouts := make(map[int64]time.Duration, len(s.byID))
+	for id, x := range s.byID {
+		timeouts[id] = x.timeout
+	}
+	return timeouts
+}
+
 // advance counts a tick and gives the sessions that expire with it; the caller removes them.
 func (s *sessions) advance() []*session {
 	s.now++

@@ -31,13 +31,8 @@ type snapshotNode struct {
 	*record
 }
 
-func takeSnapshot(t *tree, s *sessions) *snapshot {
-	sn := &snapshot{
-		zxid: t.zxid, sessions: make(map[int64]time.Duration, len(s.byID)), nodes: make([]snapshotNode, 0, len(t.nodes)),
-	}
-	for id, x := range s.byID {
-		sn.sessions[id] = x.timeout
-	}
+func takeSnapshot(t *tree, sessions map[int64]time.Duration) *snapshot {
+	sn := &snapshot{zxid: t.zxid, sessions: sessions, nodes: make([]snapshotNode, 0, len(t.nodes))}
 	for path, n := range t.nodes {
 		sn.nodes = append(sn.nodes, snapshotNode{path, n.record})
 	}

@@ -54,17 +54,16 @@ func openStore(dir, logDir string, logger *zap.Logger) (_ *store, _ *state, err 
 		}
 	}()
 	s.log.dir = s.logDir
-	if leftovers, _ := filepath.Glob(filepath.Join(s.snapDir, temporaryPrefix+"*")); len(leftovers) > 0 {
-		for _, path := range leftovers { // snapshots a crash interrupted
-			os.Remove(path)
-		}
+	leftovers, _ := filepath.Glob(filepath.Join(s.snapDir, temporaryPrefix+"*")) // a crash interrupted them
+	for _, path := range leftovers {
+		os.Remove(path)
 	}
 	st, fresh, err := s.load()
 	if err != nil {
 		return nil, nil, err
 	}
 	if fresh { // a Java server wants one, and so it is known from now on that there was data here
-		if err := takeSnapshot(st.tree, newSessions(time.Second, time.Now())).save(s.snapDir); err != nil {
+		if err := takeSnapshot(st.tree, st.sessions).save(s.snapDir); err != nil {
 			return nil, nil, err
 		}
 	}

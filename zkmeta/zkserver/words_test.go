@@ -63,6 +63,24 @@ func TestWordsAreAnswered(t *testing.T) {
 	}
 }
 
+// As in `echo ruok | nc -N`.
+func TestAWordIsAnsweredToAClientThatHasClosedItsSide(t *testing.T) {
+	s := startServer(t, Options{})
+	for range 50 {
+		nc, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(nc, "ruok")
+		nc.(*net.TCPConn).CloseWrite()
+		nc.SetDeadline(time.Now().Add(rawDeadline))
+		if answer, err := io.ReadAll(nc); string(answer) != "imok" || err != nil {
+			t.Fatalf("%q, %v", answer, err)
+		}
+		nc.Close()
+	}
+}
+
 func TestAWordMayBeForbidden(t *testing.T) {
 	s := startServer(t, Options{Words: []string{"srvr"}})
 	if got := say(t, s, "ruok"); got != "ruok is not executed because it is not in the whitelist.\n" {
