@@ -90,7 +90,7 @@ func (c *Controller) Start() {
 	c.ended.Go(func() { c.run(ctx) })
 }
 
-// Stop gives the office up and ends the loop and every sender. /controller itself goes with the session.
+// Stop gives the office up, so that another broker can take it at once, and ends the loop and every sender.
 func (c *Controller) Stop() {
 	if c.cancel == nil {
 		return
@@ -127,6 +127,9 @@ func (c *Controller) Reelect() {
 func (c *Controller) run(ctx context.Context) {
 	defer func() {
 		c.mailbox.close()
+		if c.term != nil && c.term.alive() {
+			c.giveBack(farewellTimeout)
+		}
 		c.leaveSession()
 	}()
 	for ctx.Err() == nil {
@@ -159,6 +162,9 @@ func (c *Controller) handle(e event) {
 		c.term.recount = false
 	}
 }
+
+// farewellTimeout is how long Stop waits for ZooKeeper to take /controller away. It goes with the session anyhow.
+const farewellTimeout = time.Second
 
 // slowEvent is when an event is worth a line in the log.
 const slowEvent = 2 * time.Second

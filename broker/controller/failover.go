@@ -29,7 +29,8 @@ func (c *Controller) elect() {
 		c.resign()
 		c.follow(active)
 	case c.term == nil: // left over from a term that ended in trouble
-		c.giveBack()
+		c.giveBack(c.session.Timeout())
+		c.retry()
 	}
 }
 
@@ -128,15 +129,11 @@ func (c *Controller) abandon(during string) {
 	c.elect()
 }
 
-// giveBack deletes /controller, which this session holds though no term runs (Kafka: triggerControllerMove). The epoch is
-// read, not remembered: after an election whose outcome stayed unknown nobody knows it. Then, or if that fails, the
-// next look at /controller decides.
-func (c *Controller) giveBack() {
-	defer c.retry()
-	if c.session == nil || !c.session.LeaseValid() {
-		return
-	}
-	ctx := c.session.Context()
+// giveBack deletes /controller, which this session holds though no term runs, or will soon (Kafka: triggerControllerMove).
+// The epoch is read, not remembered: after an election whose outcome stayed unknown nobody knows it.
+func (c *Controller) giveBack(patience time.Duration) {
+	ctx, cancel := context.WithTimeout(c.session.Context(), patience)
+	defer cancel()
 	epoch, err := c.session.ReadControllerEpoch(ctx)
 	if err == nil {
 		err = c.session.Resign(ctx, epoch)

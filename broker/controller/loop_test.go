@@ -29,9 +29,10 @@ type peer struct {
 	registering sync.WaitGroup
 }
 
-func newPeer(t *testing.T, zookeeper string, id int32, session time.Duration) *peer {
+func newPeer(t *testing.T, zookeeper string, id int32, callTimeout time.Duration) *peer {
 	t.Helper()
-	zk, err := zkmeta.Connect(context.Background(), zkmeta.Options{ConnectString: zookeeper, SessionTimeout: session, Level: ibp.Latest})
+	zk, err := zkmeta.Connect(context.Background(), zkmeta.Options{ConnectString: zookeeper, SessionTimeout: 3 * time.Second,
+		CallTimeout: callTimeout, Level: ibp.Latest})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +73,9 @@ func newPeer(t *testing.T, zookeeper string, id int32, session time.Duration) *p
 	})
 	return p
 }
+
+// knows tells whether the broker was told of n brokers.
+func (p *peer) knows(n int64) bool { return p.receiver.brokers.Load() == n }
 
 func startZooKeeper(t *testing.T, o zkserver.Options) *zkserver.Server {
 	t.Helper()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,8 +21,9 @@ import (
 
 // receiver is the inter-broker listener of a broker that says yes to everything.
 type receiver struct {
-	server *wire.Server
-	got    chan kmsg.Request
+	server  *wire.Server
+	got     chan kmsg.Request
+	brokers atomic.Int64 // how many the last UpdateMetadata named
 }
 
 func newReceiver(t *testing.T) *receiver {
@@ -53,6 +55,9 @@ func (r *receiver) handle(_ context.Context, req *wire.Request) wire.Reply {
 		return wire.Close(err.Error())
 	}
 	r.got <- owned
+	if umr, ok := owned.(*kmsg.UpdateMetadataRequest); ok {
+		r.brokers.Store(int64(len(umr.LiveBrokers)))
+	}
 	resp := k.ResponseKind()
 	if lisr, ok := k.(*kmsg.LeaderAndISRRequest); ok {
 		for _, t := range lisr.TopicStates {
