@@ -54,7 +54,6 @@ func New(cfg *config.Broker, logger *zap.Logger) *Broker {
 // their connections until the controller has introduced it (Ready). When it returns an error nothing is left running.
 // ctx bounds the start, not the broker.
 func (b *Broker) Start(ctx context.Context) (err error) {
-	began := time.Now()
 	defer func() {
 		if err != nil {
 			b.logger.Error("Fatal error during KafkaServer startup. Prepare to shutdown", zap.Error(err))
@@ -78,7 +77,7 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 	if err = b.join(ctx, session); err != nil {
 		return err
 	}
-	b.logger.Info(fmt.Sprintf("[KafkaServer id=%d] started", b.registrar.id), zap.Duration("after", time.Since(began).Round(time.Millisecond)))
+	b.logger.Info(fmt.Sprintf("[KafkaServer id=%d] started", b.registrar.id))
 	return nil
 }
 

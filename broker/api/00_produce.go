@@ -131,7 +131,13 @@ func (w *producing) append(req *kmsg.ProduceRequest) {
 					TransactionVerified: true}) // as with a coordinator that cannot verify (KIP-890)
 			}
 			if err != nil {
-				w.fail(answer, p, tp, err)
+				w.fail(answer, tp, err)
+				if p != nil && tellsLogStart(err) && len(in.Partitions[j].Records) > 0 {
+					answer.LogStartOffset = p.Log().View().LogStartOffset
+				}
+				continue
+			}
+			if done.LastOffset < done.FirstOffset { // an empty message set, which versions below 3 may send
 				continue
 			}
 			answer.BaseOffset, answer.LogAppendTime = done.FirstOffset, done.LogAppendTime
@@ -173,7 +179,7 @@ func namedTwice(req *kmsg.ProduceRequest) map[topic.Partition]bool {
 }
 
 // fail writes an error in the form its version has.
-func (w *producing) fail(answer *kmsg.ProduceResponseTopicPartition, p *replica.Partition, tp topic.Partition, err error) {
+func (w *producing) fail(answer *kmsg.ProduceResponseTopicPartition, tp topic.Partition, err error) {
 	w.failed = true
 	answer.ErrorCode = kerr.CodeOf(err)
 	var records *storage.RecordErrors
@@ -184,15 +190,17 @@ func (w *producing) fail(answer *kmsg.ProduceResponseTopicPartition, p *replica.
 		}
 		answer.ErrorMessage = kmsg.StringPtr(kerr.MessageOf(err))
 	}
-	if p != nil && (errors.Is(err, kerr.InvalidRecord) || errors.Is(err, kerr.NotEnoughReplicas)) {
-		answer.LogStartOffset = p.Log().View().LogStartOffset
-	}
 	switch {
 	case errors.Is(err, kerr.NotLeaderOrFollower) && w.resp.Version >= 10:
 		w.nameLeader(answer, tp)
 	case answer.ErrorCode == kerr.UnknownServerError.Code:
 		w.h.Logger.Error("Error processing append operation on partition", zap.Stringer("partition", tp), zap.Error(err))
 	}
+}
+
+// tellsLogStart names the errors whose answers have the log start: those found when the log had been looked at.
+func tellsLogStart(err error) bool {
+	return errors.Is(err, kerr.InvalidRecord) || errors.Is(err, kerr.InvalidTimestamp) || errors.Is(err, kerr.NotEnoughReplicas)
 }
 
 // nameLeader tells the producer whom to ask instead (KIP-951).

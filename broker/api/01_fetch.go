@@ -147,7 +147,7 @@ func (f *fetching) find(snapshot *metadata.Snapshot, p *fetchPartition) (*replic
 		return nil, kerr.InconsistentTopicID
 	}
 	switch {
-	case p.MaxBytes < 0 || f.req.IsolationLevel < 0 || f.req.IsolationLevel > 1:
+	case p.MaxBytes < 0 || !f.knownIsolation():
 		return nil, kerr.UnknownServerError
 	case f.req.Version < 10 && hosted.Log().Config().CompressionType == "zstd":
 		return nil, kerr.UnsupportedCompressionType
@@ -156,6 +156,15 @@ func (f *fetching) find(snapshot *metadata.Snapshot, p *fetchPartition) (*replic
 	}
 	return hosted, nil
 }
+
+// refused tells whether a partition was found and could not be read in this version, or at this isolation level:
+// such an answer has null for records.
+func (f *fetching) refused(code int16) bool {
+	return code == kerr.UnsupportedCompressionType.Code || code == kerr.UnsupportedVersion.Code ||
+		code == kerr.UnknownServerError.Code && !f.knownIsolation()
+}
+
+func (f *fetching) knownIsolation() bool { return f.req.IsolationLevel == 0 || f.req.IsolationLevel == 1 }
 
 func (f *fetching) read(ctx context.Context) {
 	req := f.req
@@ -196,6 +205,7 @@ func (f *fetching) reply() wire.Reply {
 // answer brings what was read into the form the version can take.
 func (f *fetching) answer(p *fetchPartition, got *replica.Fetched) fetchAnswer {
 	a := fetchAnswer{fetchPartition: p, Fetched: got, code: kerr.CodeOf(got.Err)}
+	a.nullRecords = p.Partition == nil && f.refused(a.code)
 	switch {
 	case got.Err == nil && f.req.Version < 4:
 		a.downConvert(f.req.Version)

@@ -35,15 +35,18 @@ func (h *Handler) metadata(ctx context.Context, r *wire.Request, req *kmsg.Metad
 		return wire.Respond(resp)
 	}
 	seen := make(map[string]bool, len(req.Topics))
+	var unknown []kmsg.MetadataResponseTopic // behind the known ones, as in Kafka's answers
 	for i := range req.Topics {
-		t := &req.Topics[i]
-		if t.Topic == nil {
-			resp.Topics = append(resp.Topics, q.byID(t.TopicID))
-		} else if !seen[*t.Topic] {
-			seen[*t.Topic] = true
-			resp.Topics = append(resp.Topics, q.byName(ctx, *t.Topic))
+		t := q.asked(ctx, &req.Topics[i], seen)
+		switch {
+		case t == nil:
+		case t.ErrorCode == 0:
+			resp.Topics = append(resp.Topics, *t)
+		default:
+			unknown = append(unknown, *t)
 		}
 	}
+	resp.Topics = append(resp.Topics, unknown...)
 	return wire.Respond(resp)
 }
 
@@ -99,6 +102,21 @@ func (q *describing) header() *kmsg.MetadataResponse {
 func (q *describing) bare(code int16, name *string) kmsg.MetadataResponseTopic {
 	return kmsg.MetadataResponseTopic{ErrorCode: code, Topic: name, AuthorizedOperations: notAsked,
 		IsInternal: name != nil && topic.IsInternal(*name)}
+}
+
+// asked describes one topic of the request, nil for a name that was asked for before.
+func (q *describing) asked(ctx context.Context, t *kmsg.MetadataRequestTopic, seen map[string]bool) *kmsg.MetadataResponseTopic {
+	var out kmsg.MetadataResponseTopic
+	switch {
+	case t.Topic == nil:
+		out = q.byID(t.TopicID)
+	case seen[*t.Topic]:
+		return nil
+	default:
+		seen[*t.Topic] = true
+		out = q.byName(ctx, *t.Topic)
+	}
+	return &out
 }
 
 func (q *describing) byID(id topic.ID) kmsg.MetadataResponseTopic {

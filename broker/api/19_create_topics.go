@@ -14,9 +14,9 @@ import (
 	"github.com/zurau/zurau/broker/wire"
 )
 
-// createTopics (key 19, versions 0-7) makes topics. Only the controller's broker takes it; the topic comes to life by
-// way of ZooKeeper, and the answer waits until this broker has been told of its leaders, or timeout_ms is over. A
-// timeout of 0 starts the creation and answers REQUEST_TIMED_OUT at once.
+// createTopics (key 19, versions 0-7) makes topics. Only the controller's broker takes it; the topic comes to
+// life by way of ZooKeeper, and the answer waits until this broker has been told of its leaders, or timeout_ms
+// is over. A timeout of 0 starts the creation and answers REQUEST_TIMED_OUT at once.
 //
 //	v1  messages beside the codes, and validate_only
 //	v4  partitions and replication factor -1 stand for the broker's defaults (KIP-464); we take them at any version

@@ -14,9 +14,9 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// deleteTopics (key 20, versions 0-6) marks topics for deletion. Only the controller's broker takes it; the answer
-// waits until the topics are gone from what this broker knows, or timeout_ms is over. A topic that is marked already
-// is waited for like any other.
+// deleteTopics (key 20, versions 0-6) marks topics for deletion. Only the controller's broker takes it; the
+// answer waits until the topics are gone from what this broker knows, or timeout_ms is over. A topic that is
+// marked already is waited for like any other.
 //
 //	v3  TOPIC_DELETION_DISABLED where delete.topic.enable is false; below, INVALID_REQUEST
 //	v6  topics by name or by id (KIP-516)

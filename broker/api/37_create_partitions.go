@@ -14,8 +14,8 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// createPartitions (key 37, versions 0-3) adds partitions to topics. Only the controller's broker takes it; the answer
-// waits until the new partitions have leaders here, or timeout_ms is over (KIP-195).
+// createPartitions (key 37, versions 0-3) adds partitions to topics. Only the controller's broker takes it; the
+// answer waits until the new partitions have leaders here, or timeout_ms is over (KIP-195).
 func (h *Handler) createPartitions(ctx context.Context, _ *wire.Request, req *kmsg.CreatePartitionsRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
 	added := make([]map[int32][]int32, len(req.Topics)) // nil where it failed

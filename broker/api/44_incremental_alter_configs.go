@@ -9,8 +9,8 @@ import (
 	"github.com/zurau/zurau/broker/wire"
 )
 
-// incrementalAlterConfigs (key 44, versions 0-1) changes single keys of the dynamic configuration of topics, of this
-// broker, or of all brokers (KIP-339): 0 sets, 1 deletes, 2 appends to a list, 3 takes away from one.
+// incrementalAlterConfigs (key 44, versions 0-1) changes single keys of the dynamic configuration of topics, of
+// this broker, or of all brokers (KIP-339): 0 sets, 1 deletes, 2 appends to a list, 3 takes away from one.
 func (h *Handler) incrementalAlterConfigs(ctx context.Context, _ *wire.Request, req *kmsg.IncrementalAlterConfigsRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 	resources := make([]configResource, len(req.Resources))

@@ -609,7 +609,8 @@ func TestDescribeLogDirs(t *testing.T) {
 	}
 }
 
-// Every API that is advertised decodes a request of each of its versions and answers, or hangs up; none fails the broker.
+// Every API that is advertised decodes a request of each of its versions and answers, or hangs up; none fails
+// the broker.
 func TestEveryAdvertisedVersionIsServed(t *testing.T) {
 	a := ask(t, brokertest.Start(t), 0)
 	versions := kmsg.NewPtrApiVersionsRequest()

@@ -50,7 +50,9 @@ func (a *fetchAnswer) refuse(code int16) {
 }
 
 // refusedByAPI tells whether the error comes from before the read; Java's answers differ in what they leave null.
-func (a *fetchAnswer) refusedByAPI() bool { return a.fetchPartition.Partition == nil || a.nullRecords }
+func (a *fetchAnswer) refusedByAPI() bool {
+	return a.nullRecords || a.fetchPartition.Partition == nil && a.MaxBytes >= 0
+}
 
 // cutBuffer is a buffer with regions between its bytes.
 type cutBuffer struct {

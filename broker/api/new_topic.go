@@ -14,8 +14,8 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// In ZooKeeper mode a topic is made by whoever writes its znodes; the controller finds it by its watch. CreateTopics
-// and the automatic creation of Metadata both come here.
+// In ZooKeeper mode a topic is made by whoever writes its znodes; the controller finds it by its watch.
+// CreateTopics and the automatic creation of Metadata both come here.
 
 // topicWish is what somebody wants a new topic to be.
 type topicWish struct {
@@ -33,8 +33,8 @@ type newTopic struct {
 	assignment map[int32][]int32
 }
 
-// planTopic checks a wish and places the replicas, with the words and in the order of Kafka's ZkAdminManager. It looks
-// at ZooKeeper only where the name could collide with another.
+// planTopic checks a wish and places the replicas, with the words and in the order of Kafka's ZkAdminManager.
+// It looks at ZooKeeper only where the name could collide with another.
 func (h *Handler) planTopic(ctx context.Context, s *zkmeta.Session, snapshot *metadata.Snapshot, w topicWish) (newTopic, error) {
 	if snapshot.Topic(w.name) != nil {
 		return newTopic{}, alreadyExists(w.name)

@@ -9,9 +9,9 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// outcome turns what became of an operation into the code and the message of its answer. The message is nil unless the
-// error has words of its own, and for errors that have no code: those go to the log, with what was being done, and
-// tell the client nothing.
+// outcome turns what became of an operation into the code and the message of its answer. The message is nil
+// unless the error has words of its own, and for errors that have no code: those go to the log, with what was
+// being done, and tell the client nothing.
 func (h *Handler) outcome(doing string, err error) (int16, *string) {
 	code := kerr.CodeOf(err)
 	if err == nil {

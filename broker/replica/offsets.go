@@ -66,7 +66,20 @@ func (p *Partition) SegmentOffsets(timestamp int64, limit int, rd Reader) ([]int
 	if !p.role.Load().leads && rd.ReplicaID != DebuggingConsumer {
 		return nil, kerr.NotLeaderOrFollower
 	}
-	return nil, kerr.UnsupportedVersion // WAIT: storage.SegmentOffsetsBefore
+	offsets, err := p.log.SegmentOffsetsBefore(timestamp, limit)
+	if err != nil {
+		return nil, err
+	}
+	end := p.visibleEnd(rd, p.log.View())
+	hidden := 0
+	for hidden < len(offsets) && offsets[hidden] > end {
+		hidden++
+	}
+	if hidden > 0 { // the visible end stands for what lies above it
+		hidden--
+		offsets[hidden] = end
+	}
+	return offsets[hidden:], nil
 }
 
 // visibleEnd is the offset a reader must not pass (exclusive).

@@ -283,7 +283,7 @@ func (o ValidateOptions) blame(b record.Batch) error {
 	var listed []RecordError
 	total, badTime := 0, false
 	w := boundsAt(o.NowMS, o.Config)
-	noKey := "Compacted topic cannot accept message without key in topic partition " + o.Partition.String() + "."
+	noKey := "Compacted topic cannot accept message without key in topic partition " + o.Partition.String()
 	it := b.Records(limitsOf(o.Config))
 	defer it.Close()
 	for i := int32(0); it.Next(); i++ {
@@ -310,7 +310,7 @@ func (o ValidateOptions) blame(b record.Batch) error {
 		return &RecordErrors{kerr.New(kerr.InvalidTimestamp, "One or more records have been rejected due to invalid timestamp"), listed}
 	}
 	return &RecordErrors{kerr.New(kerr.InvalidRecord, "One or more records have been rejected due to %d record errors in total, "+
-		"and only showing the first three errors at maximum: %s", total, summary(listed)), listed}
+		"and only showing the first three errors at most: %s", total, summary(listed)), listed}
 }
 
 // stampedByClient refuses a batch that claims the broker's stamp on a topic where the broker stamps.

@@ -285,7 +285,7 @@ func TestWrongDeltasOfACompressedBatchAreMended(t *testing.T) {
 }
 
 func TestACompactedTopicNamesTheRecordsWithoutKey(t *testing.T) {
-	const text = "Compacted topic cannot accept message without key in topic partition cmp-0."
+	const text = "Compacted topic cannot accept message without key in topic partition cmp-0"
 	compact := func(_ *ValidateOptions, c *config.Topic) { c.CleanupCompact = true }
 	_, err := Validate(keyed(t, validationTime, "a", "", "b"), validOptions(compact))
 	var bad *RecordErrors
@@ -296,7 +296,7 @@ func TestACompactedTopicNamesTheRecordsWithoutKey(t *testing.T) {
 		t.Error(diff)
 	}
 	want := "One or more records have been rejected due to 1 record errors in total, and only showing the first three errors at " +
-		"maximum: [RecordError(batchIndex=1, message='" + text + "')]"
+		"most: [RecordError(batchIndex=1, message='" + text + "')]"
 	if kerr.MessageOf(err) != want {
 		t.Errorf("message %q", kerr.MessageOf(err))
 	}
