@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
+	"go.uber.org/zap"
 )
 
 // monotonic is where lease times are counted from; time.Since keeps to the monotonic clock.
@@ -15,8 +16,10 @@ var monotonic = time.Now()
 // never declares its session dead: cut off, it keeps trying, and learns of the expiry only when it is back.
 //
 // The proof of life is an answer that passed the ensemble's leader, which alone expires sessions: sync, and every
-// write. It counts from when the request was sent, and is good for two thirds of the session timeout, as the server
-// waits all of it; the last third is for what the holder still has under way.
+// write; a follower answers other reads also while it is cut off. (A leader that is cut off itself steps down within
+// syncLimit, and its successor counts every session from anew.) A proof counts from when the request was sent, and is
+// good for two thirds of the session timeout, as the server waits all of it; the last third is for what the holder
+// still has under way.
 type lease struct {
 	valid  time.Duration
 	proven atomic.Int64 // when the newest proof was sent, in ns since monotonic
@@ -72,10 +75,9 @@ func (s *Session) prove(ctx context.Context) error {
 func (s *Session) keepLease() {
 	tick := time.NewTicker(max(s.timeout/12, 10*time.Millisecond))
 	defer tick.Stop()
-	valid := true
 	proof := make(chan error, 1)
-	var proving bool
 	var begun time.Time
+	valid, proving := true, false
 	for {
 		if !proving && time.Since(begun) >= s.timeout/6 {
 			proving, begun = true, time.Now()
@@ -87,7 +89,7 @@ func (s *Session) keepLease() {
 			})
 		}
 		select {
-		case <-proof:
+		case <-proof: // what failed shows in the lease
 			proving = false
 		case <-tick.C:
 		case <-s.ctx.Done():
@@ -95,6 +97,12 @@ func (s *Session) keepLease() {
 		}
 		if now := s.LeaseValid(); now != valid && s.ctx.Err() == nil {
 			valid = now
+			if valid {
+				s.client.log.Info("the ZooKeeper session is proven alive again", zap.String("session", sessionText(s.id)))
+			} else {
+				s.client.log.Warn("no news from ZooKeeper: the session may have expired", zap.String("session", sessionText(s.id)),
+					zap.String("server", s.conn.Server()), zap.Duration("timeout", s.timeout))
+			}
 			s.client.leaseChanged(s, valid)
 		}
 	}

@@ -317,3 +317,23 @@ func TestTLS(t *testing.T) {
 		t.Error("a server of an unknown authority was believed")
 	}
 }
+
+// FuzzFrames lets any bytes come in from a server, in pieces: no panic, and no more memory than came in.
+func FuzzFrames(f *testing.F) {
+	f.Add(frame(greeting()...), uint8(1))
+	f.Add(append(frame(greeting()...), frame(make([]byte, 16)...)...), uint8(5))
+	f.Add(frame(greeting()[:20]...), uint8(3))
+	f.Fuzz(func(t *testing.T, b []byte, piece uint8) {
+		c := &guardedConn{dialer: newDialer(t.Context(), nil, time.Second, 1)}
+		for len(b) > 0 {
+			n := min(len(b), int(piece)+1)
+			if c.follow(b[:n]) != nil {
+				return
+			}
+			b = b[n:]
+			if c.in.left < 0 || c.in.left > maxFrame || cap(c.in.head) > 4096 {
+				t.Fatalf("%d bytes to come, %d kept", c.in.left, cap(c.in.head))
+			}
+		}
+	})
+}

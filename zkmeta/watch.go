@@ -150,12 +150,9 @@ func (w *watching) reconnected() {
 }
 
 // WatchData has fn called when the znode is created, deleted or its data changes; also once when the watch is armed
-// first, and after each reconnection. fn only says "look again"; it runs on the session's watch loop and must not
+// first, and after each reconnection; the znode may be missing yet. fn only says "look again"; it runs on the session's watch loop and must not
 // block. The watch ends with the session.
 func (s *Session) WatchData(path string, fn func()) *Watch { return s.watch(path, nodeWatch, fn) }
-
-// WatchExists is WatchData: both see creation, deletion and change, whether or not the znode exists now.
-func (s *Session) WatchExists(path string, fn func()) *Watch { return s.watch(path, nodeWatch, fn) }
 
 // WatchChildren has fn called when children come or go, and as WatchData says. The znode may be missing yet.
 func (s *Session) WatchChildren(path string, fn func()) *Watch { return s.watch(path, childWatch, fn) }
