@@ -32,8 +32,8 @@ func (h *Handler) createTopics(ctx context.Context, _ *wire.Request, req *kmsg.C
 		a.ErrorCode, a.ErrorMessage = h.outcome("creating topic "+a.Topic, err)
 		if err == nil {
 			made[i] = &t
-			a.TopicID, a.NumPartitions, a.ReplicationFactor = id, int32(len(t.assignment)), int16(len(t.assignment[0]))
-			a.Configs = h.createdConfigs(t)
+			a.TopicID, a.Configs = id, h.createdConfigs(t)
+			a.NumPartitions, a.ReplicationFactor = int32(len(t.assignment)), int16(len(t.assignment[0]))
 		}
 		resp.Topics = append(resp.Topics, a)
 	}
@@ -58,7 +58,8 @@ func (h *Handler) createTopics(ctx context.Context, _ *wire.Request, req *kmsg.C
 }
 
 // createTopic plans and, unless it is only to be validated, makes the i-th topic of the request.
-func (h *Handler) createTopic(ctx context.Context, req *kmsg.CreateTopicsRequest, i int) (t newTopic, id topic.ID, err error) {
+func (h *Handler) createTopic(ctx context.Context, req *kmsg.CreateTopicsRequest, i int) (
+	t newTopic, id topic.ID, err error) {
 	if !h.Controller.IsActive() {
 		return t, id, kerr.NotController
 	}
@@ -100,7 +101,8 @@ func wishOf(asked *kmsg.CreateTopicsRequestTopic) (topicWish, error) {
 		w.configs[c.Name] = *c.Value
 	}
 	if len(nulls) > 0 {
-		return w, kerr.New(kerr.InvalidConfig, "Null value not supported for topic configs: %s", strings.Join(nulls, ","))
+		return w, kerr.New(kerr.InvalidConfig, "Null value not supported for topic configs: %s",
+			strings.Join(nulls, ","))
 	}
 	if len(asked.ReplicaAssignment) > 0 {
 		w.assignment = make(map[int32][]int32, len(asked.ReplicaAssignment))

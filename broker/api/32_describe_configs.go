@@ -62,7 +62,8 @@ func (h *Handler) entries(asked *kmsg.DescribeConfigsRequestResource) ([]config.
 		case strconv.Itoa(int(h.BrokerID)):
 			return h.Config.DescribeBroker(), nil
 		}
-		return nil, kerr.New(kerr.InvalidRequest, "Unexpected broker id, expected %d or empty string, but received %s", h.BrokerID, name)
+		return nil, kerr.New(kerr.InvalidRequest, "Unexpected broker id, expected %d or empty string, but received %s",
+			h.BrokerID, name)
 	case kmsg.ConfigResourceTypeBrokerLogger:
 		switch name {
 		case "":
@@ -70,7 +71,8 @@ func (h *Handler) entries(asked *kmsg.DescribeConfigsRequestResource) ([]config.
 		case strconv.Itoa(int(h.BrokerID)):
 			return nil, nil // the levels of loggers are fixed at the start
 		}
-		return nil, kerr.New(kerr.InvalidRequest, "Unexpected broker id, expected %d but received %s", h.BrokerID, name)
+		return nil, kerr.New(kerr.InvalidRequest, "Unexpected broker id, expected %d but received %s",
+			h.BrokerID, name)
 	}
 	return nil, kerr.New(kerr.InvalidRequest, "Unsupported resource type: %s", asked.ResourceType)
 }
@@ -81,7 +83,8 @@ func (h *Handler) refreshTopics(ctx context.Context, req *kmsg.DescribeConfigsRe
 	var topics []zkmeta.Entity
 	snapshot := h.Metadata.Load()
 	for i := range req.Resources {
-		if r := &req.Resources[i]; r.ResourceType == kmsg.ConfigResourceTypeTopic && snapshot.Topic(r.ResourceName) != nil {
+		r := &req.Resources[i]
+		if r.ResourceType == kmsg.ConfigResourceTypeTopic && snapshot.Topic(r.ResourceName) != nil {
 			topics = append(topics, zkmeta.TopicEntity(r.ResourceName))
 		}
 	}
@@ -102,7 +105,8 @@ func (h *Handler) refreshTopics(ctx context.Context, req *kmsg.DescribeConfigsRe
 			continue
 		}
 		if _, err := h.Config.SetTopic(e.Name(), values[e]); err != nil {
-			h.Logger.Warn("Part of a topic's configuration is not understood", zap.String("topic", e.Name()), zap.Error(err))
+			h.Logger.Warn("Part of a topic's configuration is not understood",
+				zap.String("topic", e.Name()), zap.Error(err))
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (h *Handler) alterConfigs(ctx context.Context, _ *wire.Request, req *kmsg.A
 			changes = append(changes, config.Alteration{Op: config.Set, Name: c.Name, Value: c.Value})
 		}
 		a := kmsg.AlterConfigsResponseResource{ResourceType: resources[i].kind, ResourceName: resources[i].name}
-		err := h.alterConfig(ctx, resources, i, changes, true, req.ValidateOnly)
+		err := h.alterConfig(ctx, resources, i, alterOptions{changes, true, req.ValidateOnly})
 		a.ErrorCode, a.ErrorMessage = h.outcome("altering the configuration of "+resources[i].String(), err)
 		resp.Resources = append(resp.Resources, a)
 	}
@@ -45,8 +45,15 @@ func (r configResource) String() string {
 	return "ConfigResource(type=" + r.kind.String() + ", name='" + r.name + "')"
 }
 
-// alterConfig makes the changes to the i-th resource of a request: to what it has now, or replacing that.
-func (h *Handler) alterConfig(ctx context.Context, resources []configResource, i int, changes []config.Alteration, replace, validateOnly bool) error {
+// alterOptions say how to alter a resource.
+type alterOptions struct {
+	changes      []config.Alteration
+	replace      bool // what it has now goes
+	validateOnly bool
+}
+
+// alterConfig alters the i-th resource of a request.
+func (h *Handler) alterConfig(ctx context.Context, resources []configResource, i int, o alterOptions) error {
 	r := resources[i]
 	if slices.Index(resources, r) != i || slices.Contains(resources[i+1:], r) {
 		return kerr.New(kerr.InvalidRequest, "Each resource must appear at most once.")
@@ -60,13 +67,13 @@ func (h *Handler) alterConfig(ctx context.Context, resources []configResource, i
 		return err
 	}
 	var current map[string]string
-	if !replace {
+	if !o.replace {
 		if current, err = s.ReadConfig(ctx, entity); err != nil {
 			return err
 		}
 	}
-	next, err := h.altered(r, current, changes)
-	if err != nil || validateOnly {
+	next, err := h.altered(r, current, o.changes)
+	if err != nil || o.validateOnly {
 		return err
 	}
 	if err := s.WriteConfig(ctx, entity, next); err != nil {
@@ -102,7 +109,8 @@ func (h *Handler) alterable(r configResource) (zkmeta.Entity, error) {
 		case err != nil:
 			return "", kerr.New(kerr.InvalidRequest, "Node id must be an integer, but it is: %s", r.name)
 		case int32(id) != h.BrokerID:
-			return "", kerr.New(kerr.InvalidRequest, "Unexpected broker id, expected %d, but received %s", h.BrokerID, r.name)
+			return "", kerr.New(kerr.InvalidRequest, "Unexpected broker id, expected %d, but received %s",
+				h.BrokerID, r.name)
 		}
 		return zkmeta.BrokerEntity(h.BrokerID), nil
 	}
@@ -110,7 +118,8 @@ func (h *Handler) alterable(r configResource) (zkmeta.Entity, error) {
 }
 
 // altered is the resource's configuration after the changes, checked.
-func (h *Handler) altered(r configResource, current map[string]string, changes []config.Alteration) (map[string]string, error) {
+func (h *Handler) altered(
+	r configResource, current map[string]string, changes []config.Alteration) (map[string]string, error) {
 	if r.kind == kmsg.ConfigResourceTypeTopic {
 		return h.Config.AlterTopic(r.name, current, changes)
 	}

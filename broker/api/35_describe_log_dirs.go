@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
@@ -26,32 +25,32 @@ func (h *Handler) describeLogDirs(_ context.Context, _ *wire.Request, req *kmsg.
 			wanted[topic.Partition{Topic: t.Topic, ID: p}] = true
 		}
 	}
+	unwanted := func(l *storage.Log) bool { return req.Topics != nil && !wanted[l.Partition()] }
 	for _, d := range h.Storage.LogDirs() {
-		resp.Dirs = append(resp.Dirs, describedDir(d, func(tp topic.Partition) bool { return req.Topics == nil || wanted[tp] }))
+		d.Logs = slices.DeleteFunc(d.Logs, unwanted)
+		resp.Dirs = append(resp.Dirs, describedDir(d))
 	}
 	return wire.Respond(resp)
 }
 
-// describedDir is one directory with the partitions that are wanted, by topic.
-func describedDir(d storage.DirInfo, wanted func(topic.Partition) bool) kmsg.DescribeLogDirsResponseDir {
+// describedDir is one directory with its partitions, by topic.
+func describedDir(d storage.DirInfo) kmsg.DescribeLogDirsResponseDir {
 	out := kmsg.NewDescribeLogDirsResponseDir()
 	out.Dir, out.TotalBytes, out.UsableBytes = d.Path, d.Total, d.Usable
 	if d.Err != nil {
 		out.ErrorCode = kerr.KafkaStorageError.Code
 		return out
 	}
-	logs := slices.DeleteFunc(slices.Clone(d.Logs), func(l *storage.Log) bool { return !wanted(l.Partition()) })
-	slices.SortFunc(logs, func(a, b *storage.Log) int {
-		return cmp.Or(cmp.Compare(a.Partition().Topic, b.Partition().Topic), cmp.Compare(a.Partition().ID, b.Partition().ID))
-	})
-	for _, l := range logs {
+	slices.SortFunc(d.Logs, func(a, b *storage.Log) int { return a.Partition().Compare(b.Partition()) })
+	for _, l := range d.Logs {
 		tp := l.Partition()
 		if n := len(out.Topics); n == 0 || out.Topics[n-1].Topic != tp.Topic {
 			out.Topics = append(out.Topics, kmsg.DescribeLogDirsResponseDirTopic{Topic: tp.Topic})
 		}
 		t := &out.Topics[len(out.Topics)-1]
 		// The lag is that of a replica moving between directories; a replica in its place has none.
-		t.Partitions = append(t.Partitions, kmsg.DescribeLogDirsResponseDirTopicPartition{Partition: tp.ID, Size: l.SizeBytes()})
+		t.Partitions = append(t.Partitions,
+			kmsg.DescribeLogDirsResponseDirTopicPartition{Partition: tp.ID, Size: l.SizeBytes()})
 	}
 	return out
 }

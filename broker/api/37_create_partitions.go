@@ -16,7 +16,8 @@ import (
 
 // createPartitions (key 37, versions 0-3) adds partitions to topics. Only the controller's broker takes it; the
 // answer waits until the new partitions have leaders here, or timeout_ms is over (KIP-195).
-func (h *Handler) createPartitions(ctx context.Context, _ *wire.Request, req *kmsg.CreatePartitionsRequest) wire.Reply {
+func (h *Handler) createPartitions(
+	ctx context.Context, _ *wire.Request, req *kmsg.CreatePartitionsRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
 	added := make([]map[int32][]int32, len(req.Topics)) // nil where it failed
 	for i := range req.Topics {
@@ -51,7 +52,8 @@ func (h *Handler) createPartitions(ctx context.Context, _ *wire.Request, req *km
 }
 
 // growTopic adds partitions to the i-th topic of the request and returns the new ones with their replicas.
-func (h *Handler) growTopic(ctx context.Context, req *kmsg.CreatePartitionsRequest, i int) (map[int32][]int32, error) {
+func (h *Handler) growTopic(
+	ctx context.Context, req *kmsg.CreatePartitionsRequest, i int) (map[int32][]int32, error) {
 	if !h.Controller.IsActive() {
 		return nil, kerr.NotController
 	}
@@ -90,15 +92,18 @@ func (h *Handler) growTopic(ctx context.Context, req *kmsg.CreatePartitionsReque
 
 // planGrowth checks what is asked and gives the new partitions with their replicas, with the words of Kafka's
 // ZkAdminManager and AdminZkClient.
-func planGrowth(name string, existing zkmeta.TopicAssignment, asked *kmsg.CreatePartitionsRequestTopic, brokers []topic.BrokerRack) (map[int32][]int32, error) {
+func planGrowth(name string, existing zkmeta.TopicAssignment, asked *kmsg.CreatePartitionsRequestTopic,
+	brokers []topic.BrokerRack) (map[int32][]int32, error) {
 	if len(existing.Adding)+len(existing.Removing) > 0 {
-		return nil, kerr.New(kerr.ReassignmentInProgress, "A partition reassignment is in progress for the topic '%s'.", name)
+		return nil, kerr.New(kerr.ReassignmentInProgress,
+			"A partition reassignment is in progress for the topic '%s'.", name)
 	}
 	old := int32(len(existing.Partitions))
 	increment := asked.Count - old
 	switch {
 	case increment < 0:
-		return nil, kerr.New(kerr.InvalidPartitions, "Topic currently has %d partitions, which is higher than the requested %d.", old, asked.Count)
+		return nil, kerr.New(kerr.InvalidPartitions,
+			"Topic currently has %d partitions, which is higher than the requested %d.", old, asked.Count)
 	case increment == 0:
 		return nil, kerr.New(kerr.InvalidPartitions, "Topic already has %d partitions.", old)
 	}
@@ -114,14 +119,16 @@ func planGrowth(name string, existing zkmeta.TopicAssignment, asked *kmsg.Create
 }
 
 // assignedGrowth takes the replicas the request names for the new partitions.
-func assignedGrowth(old, increment int32, factor int, asked []kmsg.CreatePartitionsRequestTopicAssignment, brokers []topic.BrokerRack) (map[int32][]int32, error) {
+func assignedGrowth(old, increment int32, factor int, asked []kmsg.CreatePartitionsRequestTopicAssignment,
+	brokers []topic.BrokerRack) (map[int32][]int32, error) {
 	refuse := func(format string, args ...any) (map[int32][]int32, error) {
 		return nil, kerr.New(kerr.InvalidReplicaAssignment, format, args...)
 	}
 	var unknown []int32
 	for _, a := range asked {
 		for _, id := range a.Replicas {
-			if !slices.ContainsFunc(brokers, func(b topic.BrokerRack) bool { return b.ID == id }) && !slices.Contains(unknown, id) {
+			lives := slices.ContainsFunc(brokers, func(b topic.BrokerRack) bool { return b.ID == id })
+			if !lives && !slices.Contains(unknown, id) {
 				unknown = append(unknown, id)
 			}
 		}
@@ -140,7 +147,8 @@ func assignedGrowth(old, increment int32, factor int, asked []kmsg.CreatePartiti
 			return refuse("Cannot have replication factor of 0 for partition id %d.", id)
 		}
 		if repeats(a.Replicas) {
-			return refuse("Duplicate brokers not allowed in replica assignment: %s for partition id %d.", joinIDs(a.Replicas), id)
+			return refuse("Duplicate brokers not allowed in replica assignment: %s for partition id %d.",
+				joinIDs(a.Replicas), id)
 		}
 		if len(a.Replicas) != factor {
 			odd, factors = append(odd, id), append(factors, int32(len(a.Replicas)))

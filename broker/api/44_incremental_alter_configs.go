@@ -11,7 +11,8 @@ import (
 
 // incrementalAlterConfigs (key 44, versions 0-1) changes single keys of the dynamic configuration of topics, of
 // this broker, or of all brokers (KIP-339): 0 sets, 1 deletes, 2 appends to a list, 3 takes away from one.
-func (h *Handler) incrementalAlterConfigs(ctx context.Context, _ *wire.Request, req *kmsg.IncrementalAlterConfigsRequest) wire.Reply {
+func (h *Handler) incrementalAlterConfigs(
+	ctx context.Context, _ *wire.Request, req *kmsg.IncrementalAlterConfigsRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 	resources := make([]configResource, len(req.Resources))
 	for i, r := range req.Resources {
@@ -23,7 +24,7 @@ func (h *Handler) incrementalAlterConfigs(ctx context.Context, _ *wire.Request, 
 			changes = append(changes, config.Alteration{Op: config.Op(c.Op), Name: c.Name, Value: c.Value})
 		}
 		a := kmsg.IncrementalAlterConfigsResponseResource{ResourceType: resources[i].kind, ResourceName: resources[i].name}
-		err := h.alterConfig(ctx, resources, i, changes, false, req.ValidateOnly)
+		err := h.alterConfig(ctx, resources, i, alterOptions{changes, false, req.ValidateOnly})
 		a.ErrorCode, a.ErrorMessage = h.outcome("altering the configuration of "+resources[i].String(), err)
 		resp.Resources = append(resp.Resources, a)
 	}

@@ -31,7 +31,8 @@ func (h *Handler) describeCluster(_ context.Context, r *wire.Request, req *kmsg.
 	resp.ClusterAuthorizedOperations = operationsIf(req.IncludeClusterAuthorizedOperations, clusterOperations)
 	for _, b := range snapshot.Brokers() {
 		if e, ok := b.Endpoints[r.Conn.Listener()]; ok {
-			resp.Brokers = append(resp.Brokers, kmsg.DescribeClusterResponseBroker{NodeID: b.ID, Host: e.Host, Port: e.Port, Rack: b.Rack})
+			resp.Brokers = append(resp.Brokers,
+				kmsg.DescribeClusterResponseBroker{NodeID: b.ID, Host: e.Host, Port: e.Port, Rack: b.Rack})
 		}
 	}
 	return wire.Respond(resp)

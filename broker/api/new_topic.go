@@ -35,13 +35,14 @@ type newTopic struct {
 
 // planTopic checks a wish and places the replicas, with the words and in the order of Kafka's ZkAdminManager.
 // It looks at ZooKeeper only where the name could collide with another.
-func (h *Handler) planTopic(ctx context.Context, s *zkmeta.Session, snapshot *metadata.Snapshot, w topicWish) (newTopic, error) {
+func (h *Handler) planTopic(
+	ctx context.Context, s *zkmeta.Session, snapshot *metadata.Snapshot, w topicWish) (newTopic, error) {
 	if snapshot.Topic(w.name) != nil {
 		return newTopic{}, alreadyExists(w.name)
 	}
 	if (w.partitions != -1 || w.factor != -1) && len(w.assignment) > 0 {
-		return newTopic{}, kerr.New(kerr.InvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. "+
-			"Both cannot be used at the same time.")
+		return newTopic{}, kerr.New(kerr.InvalidRequest, "Both numPartitions or replicationFactor and "+
+			"replicasAssignments were set. Both cannot be used at the same time.")
 	}
 	t := newTopic{name: w.name, configs: w.configs, assignment: w.assignment}
 	if len(w.assignment) == 0 {
@@ -108,7 +109,8 @@ func refuseCollision(ctx context.Context, s *zkmeta.Session, name string) error 
 	}
 	colliding := slices.DeleteFunc(names, func(other string) bool { return !topic.Collides(name, other) })
 	if len(colliding) > 0 {
-		return kerr.New(kerr.InvalidTopicException, "Topic '%s' collides with existing topics: %s", name, strings.Join(colliding, ", "))
+		return kerr.New(kerr.InvalidTopicException, "Topic '%s' collides with existing topics: %s",
+			name, strings.Join(colliding, ", "))
 	}
 	return nil
 }
@@ -128,8 +130,8 @@ func checkAssignment(assignment map[int32][]int32) error {
 			return kerr.New(kerr.InvalidReplicaAssignment, "partitions should be a consecutive 0-based integer sequence")
 		}
 		if repeats(replicas) {
-			return kerr.New(kerr.InvalidReplicaAssignment, "Duplicate replica assignment found: partition %d has replicas %s",
-				id, joinIDs(replicas))
+			return kerr.New(kerr.InvalidReplicaAssignment,
+				"Duplicate replica assignment found: partition %d has replicas %s", id, joinIDs(replicas))
 		}
 	}
 	if factor == 0 {
@@ -163,7 +165,8 @@ func (t newTopic) describe(c *config.Dynamic) []config.Entry {
 
 // awaitPicture waits until this broker has been told what done looks for, at most timeoutMS. It returns the last
 // picture, fitting or not.
-func (h *Handler) awaitPicture(ctx context.Context, timeoutMS int32, done func(*metadata.Snapshot) bool) *metadata.Snapshot {
+func (h *Handler) awaitPicture(
+	ctx context.Context, timeoutMS int32, done func(*metadata.Snapshot) bool) *metadata.Snapshot {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(timeoutMS)*time.Millisecond)
 	defer cancel()
 	s, err := h.Metadata.Await(ctx, done)

@@ -29,11 +29,18 @@ func state(id, leader, epoch int32) kmsg.UpdateMetadataRequestTopicPartition {
 		ISR: []int32{leader}, Replicas: []int32{1, 2, 3}}
 }
 
-func topicState(name string, id topic.ID, states ...kmsg.UpdateMetadataRequestTopicPartition) kmsg.UpdateMetadataRequestTopicState {
-	return kmsg.UpdateMetadataRequestTopicState{Topic: name, TopicID: id, PartitionStates: states}
+type (
+	topicUpdate     = kmsg.UpdateMetadataRequestTopicState
+	partitionUpdate = kmsg.UpdateMetadataRequestTopicPartition
+	brokerUpdate    = kmsg.UpdateMetadataRequestLiveBroker
+	endpointUpdate  = kmsg.UpdateMetadataRequestLiveBrokerEndpoint
+)
+
+func topicState(name string, id topic.ID, states ...partitionUpdate) topicUpdate {
+	return topicUpdate{Topic: name, TopicID: id, PartitionStates: states}
 }
 
-func request(topics ...kmsg.UpdateMetadataRequestTopicState) *kmsg.UpdateMetadataRequest {
+func request(topics ...topicUpdate) *kmsg.UpdateMetadataRequest {
 	return &kmsg.UpdateMetadataRequest{Version: 7, ControllerID: 1, TopicStates: topics}
 }
 
@@ -112,7 +119,7 @@ func TestTopicIDs(t *testing.T) {
 	if c.Load().TopicByID(old) != nil || c.Load().TopicByID(recreated) == nil {
 		t.Error("the old id still finds the topic, or the new one does not")
 	}
-	v4 := &kmsg.UpdateMetadataRequest{Version: 4, PartitionStates: []kmsg.UpdateMetadataRequestTopicPartition{state(0, 2, 5)}}
+	v4 := &kmsg.UpdateMetadataRequest{Version: 4, PartitionStates: []partitionUpdate{state(0, 2, 5)}}
 	v4.PartitionStates[0].Topic = "t"
 	c.Update(v4)
 	if got := c.Load().TopicByID(recreated); got == nil || got.Partitions[0].Leader != 2 {
@@ -133,8 +140,8 @@ func TestBrokersAndControllerAreReplaced(t *testing.T) {
 	if c.Load().ControllerID() != NoLeader {
 		t.Error("a controller before the first update")
 	}
-	c.Update(&kmsg.UpdateMetadataRequest{Version: 7, ControllerID: 5, LiveBrokers: []kmsg.UpdateMetadataRequestLiveBroker{
-		{ID: 9, Endpoints: []kmsg.UpdateMetadataRequestLiveBrokerEndpoint{
+	c.Update(&kmsg.UpdateMetadataRequest{Version: 7, ControllerID: 5, LiveBrokers: []brokerUpdate{
+		{ID: 9, Endpoints: []endpointUpdate{
 			{Host: "h9", Port: 1, ListenerName: "CLIENT"}, {Host: "h9", Port: 2, ListenerName: "INTERNAL", SecurityProtocol: 1}}},
 		{ID: 5, Rack: &rack},
 	}})
@@ -145,7 +152,7 @@ func TestBrokersAndControllerAreReplaced(t *testing.T) {
 	if _, ok := s.Endpoint(5, "INTERNAL"); ok || s.Broker(7) != nil || *s.Broker(5).Rack != "r1" || s.Brokers()[0].ID != 5 {
 		t.Error("brokers are not as told")
 	}
-	c.Update(&kmsg.UpdateMetadataRequest{Version: 7, ControllerID: -1, LiveBrokers: []kmsg.UpdateMetadataRequestLiveBroker{{ID: 9}}})
+	c.Update(&kmsg.UpdateMetadataRequest{Version: 7, ControllerID: -1, LiveBrokers: []brokerUpdate{{ID: 9}}})
 	if got := c.Load(); len(got.Brokers()) != 1 || got.ControllerID() != NoLeader {
 		t.Errorf("%d brokers, controller %d", len(got.Brokers()), got.ControllerID())
 	}
@@ -156,12 +163,12 @@ func TestBrokersAndControllerAreReplaced(t *testing.T) {
 
 func TestEndpointsOfOldVersions(t *testing.T) {
 	c := New()
-	c.Update(&kmsg.UpdateMetadataRequest{Version: 0, LiveBrokers: []kmsg.UpdateMetadataRequestLiveBroker{{ID: 1, Host: "h", Port: 9092}}})
+	c.Update(&kmsg.UpdateMetadataRequest{Version: 0, LiveBrokers: []brokerUpdate{{ID: 1, Host: "h", Port: 9092}}})
 	if e, ok := c.Load().Endpoint(1, "PLAINTEXT"); !ok || e.Port != 9092 {
 		t.Errorf("v0: %+v, %v", e, ok)
 	}
-	c.Update(&kmsg.UpdateMetadataRequest{Version: 2, LiveBrokers: []kmsg.UpdateMetadataRequestLiveBroker{{ID: 1,
-		Endpoints: []kmsg.UpdateMetadataRequestLiveBrokerEndpoint{{Host: "h", Port: 9093, SecurityProtocol: 1}}}}})
+	c.Update(&kmsg.UpdateMetadataRequest{Version: 2, LiveBrokers: []brokerUpdate{{ID: 1,
+		Endpoints: []endpointUpdate{{Host: "h", Port: 9093, SecurityProtocol: 1}}}}})
 	if e, ok := c.Load().Endpoint(1, "SSL"); !ok || e.Port != 9093 {
 		t.Errorf("v2: %+v, %v", e, ok)
 	}
@@ -204,8 +211,8 @@ func TestNothingOfTheRequestIsKept(t *testing.T) {
 	alias := unsafe.String(&b[0], len(b))
 	rack := alias
 	req := request(topicState(alias, topic.ID{1}, state(0, 1, 0)))
-	req.LiveBrokers = []kmsg.UpdateMetadataRequestLiveBroker{{ID: 1, Rack: &rack,
-		Endpoints: []kmsg.UpdateMetadataRequestLiveBrokerEndpoint{{Host: alias, ListenerName: alias}}}}
+	req.LiveBrokers = []brokerUpdate{{ID: 1, Rack: &rack,
+		Endpoints: []endpointUpdate{{Host: alias, ListenerName: alias}}}}
 	c := New()
 	c.Update(req)
 	copy(b, "xyz")
@@ -311,7 +318,7 @@ func TestRecordedUpdateMetadata(t *testing.T) {
 
 func BenchmarkUpdateOnePartitionOfTenThousandTopics(b *testing.B) {
 	c := New()
-	var all []kmsg.UpdateMetadataRequestTopicState
+	var all []topicUpdate
 	for i := range int32(10000) {
 		all = append(all, topicState("topic-"+itoa(i), topic.ID{byte(i), byte(i >> 8), 1}, state(0, 1, 0)))
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/zurau/zurau/broker/topic"
 )
 
-// NoLeader is the leader of a partition whose replicas are all away, and the controller id of a cluster without one.
+// NoLeader is the leader of a partition whose replicas are all away, and the controller id of a cluster without
+// one.
 const NoLeader = -1
 
 // Endpoint is where a broker listens by one listener.
@@ -49,11 +50,16 @@ func (t *Topic) Partition(id int32) *Partition {
 	if id >= 0 && int(id) < len(t.Partitions) && t.Partitions[id].ID == id {
 		return &t.Partitions[id]
 	}
-	i, ok := slices.BinarySearchFunc(t.Partitions, id, func(p Partition, id int32) int { return cmp.Compare(p.ID, id) })
+	i, ok := t.search(id)
 	if !ok {
 		return nil
 	}
 	return &t.Partitions[i]
+}
+
+// search finds where a partition is, or where it belongs.
+func (t *Topic) search(id int32) (int, bool) {
+	return slices.BinarySearchFunc(t.Partitions, id, func(p Partition, id int32) int { return cmp.Compare(p.ID, id) })
 }
 
 // Snapshot is one picture of the cluster. It and everything it hands out is immutable.

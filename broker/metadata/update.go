@@ -48,7 +48,8 @@ func (u *update) apply(req *kmsg.UpdateMetadataRequest) {
 	}
 }
 
-// topic merges the listed partitions into a topic. A leader of -2 removes the partition, and the topic goes with its last one.
+// topic merges the listed partitions into a topic. A leader of -2 removes the partition, and the topic goes
+// with its last one.
 func (u *update) topic(name string, id topic.ID, states []kmsg.UpdateMetadataRequestTopicPartition) {
 	old := u.next.topics.get(name)
 	t := &Topic{ID: id}
@@ -83,9 +84,7 @@ func (u *update) topic(name string, id topic.ID, states []kmsg.UpdateMetadataReq
 }
 
 func (u *update) partition(t *Topic, s *kmsg.UpdateMetadataRequestTopicPartition) {
-	i, known := slices.BinarySearchFunc(t.Partitions, s.Partition, func(p Partition, id int32) int {
-		return cmp.Compare(p.ID, id)
-	})
+	i, known := t.search(s.Partition)
 	if s.Leader == leaderDuringDelete {
 		if known {
 			t.Partitions = slices.Delete(t.Partitions, i, i+1)
@@ -110,8 +109,8 @@ func (u *update) partition(t *Topic, s *kmsg.UpdateMetadataRequestTopicPartition
 	}
 }
 
-// brokers turns the live brokers of a request of any version into ours: listeners have names since v3, several of them
-// since v1.
+// brokers turns the live brokers of a request of any version into ours: listeners have names since v3, several
+// of them since v1.
 func brokers(live []kmsg.UpdateMetadataRequestLiveBroker) []*Broker {
 	all := make([]*Broker, 0, len(live))
 	for i := range live {
@@ -129,7 +128,7 @@ func brokers(live []kmsg.UpdateMetadataRequestLiveBroker) []*Broker {
 			if name == "" && int(e.SecurityProtocol) < len(protocolNames) && e.SecurityProtocol >= 0 {
 				name = protocolNames[e.SecurityProtocol]
 			}
-			b.Endpoints[name] = Endpoint{Host: strings.Clone(e.Host), Port: e.Port, SecurityProtocol: e.SecurityProtocol}
+			b.Endpoints[name] = Endpoint{strings.Clone(e.Host), e.Port, e.SecurityProtocol}
 		}
 		all = append(all, b)
 	}

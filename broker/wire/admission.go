@@ -9,8 +9,9 @@ import (
 )
 
 // admission decides who may connect (Kafka's ConnectionQuotas). Too many from one address: the connection is
-// closed at once. Too many in all: the listener stops accepting until someone leaves; only the inter-broker
-// listener goes on, at the cost of the connection of another listener that has been quiet for longest.
+// closed at once. Too many in all: the listener stops accepting until someone leaves; only an inter-broker
+// listener that clients do not share goes on, at the cost of the connection of another listener that has been
+// quiet for longest.
 type admission struct {
 	max       int
 	perIP     int
@@ -43,8 +44,8 @@ func newAdmission(o ServerOptions) *admission {
 // errTooManyFromIP turns a connection away.
 var errTooManyFromIP = errors.New("too many connections from this address")
 
-// enter lets a connection of listener l in, waiting while the server or the listener is full. evict makes room for a
-// connection of the inter-broker listener.
+// enter lets a connection of listener l in, waiting while the server or the listener is full. evict makes room
+// for a connection of the protected listener.
 func (a *admission) enter(ctx context.Context, l *listener, ip netip.Addr, evict func()) error {
 	limit := a.perIP
 	if n, ok := a.overrides[ip]; ok {
@@ -57,7 +58,7 @@ func (a *admission) enter(ctx context.Context, l *listener, ip netip.Addr, evict
 			return errTooManyFromIP
 		}
 		full := a.mu.total >= a.max
-		if l.admitted < l.limit() && (!full || l.interBroker) {
+		if l.admitted < l.limit() && (!full || l.protected) {
 			a.mu.total++
 			a.mu.byIP[ip]++
 			l.admitted++

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setBacklog changes how many connections may wait to be accepted. Go asks for the system's maximum when it binds; a
-// second listen on the same socket only changes the number.
+// setBacklog changes how many connections may wait to be accepted. Go asks for the system's maximum when it
+// binds; a second listen on the same socket only changes the number.
 func setBacklog(l *net.TCPListener, n int) error {
 	raw, err := l.SyscallConn()
 	if err != nil {

@@ -63,7 +63,8 @@ func badInputs() []badInput {
 		{name: "size 1", prefix: announced(1, 0)},
 		{name: "size 4", prefix: announced(4, 0, 3, 0, 1)},
 		{name: "size 7", prefix: announced(7, 0, 3, 0, 1, 0, 0, 0)},
-		{name: "100 MiB announced, 20 bytes sent", prefix: announced(100<<20, append(headerOf(0, 9, true), make([]byte, 9)...)...), waits: true},
+		{name: "100 MiB announced, 20 bytes sent",
+			prefix: announced(100<<20, append(headerOf(0, 9, true), make([]byte, 9)...)...), waits: true},
 		{name: "100 bytes announced, 20 sent", prefix: announced(100, append(header, make([]byte, 9)...)...), waits: true},
 		{name: "HTTP", prefix: []byte("GET / HTTP/1.0\r\n\r\n")},
 		{name: "unknown key 99", prefix: framed(headerOf(99, 0, false))},
@@ -72,16 +73,20 @@ func badInputs() []badInput {
 		{name: "version -1", prefix: framed(headerOf(0, -1, false), make([]byte, 10))},
 		{name: "a client id beyond the frame", prefix: framed([]byte{0, 3, 0, 1, 0, 0, 0, 1, 0x7f, 0xff, 'a'})},
 		{name: "an array of 2^31-1", prefix: framed(headerOf(3, 1, false), announced(math.MaxInt32))},
-		{name: "an array of 2^31-1 in a large frame", prefix: announced(90<<20, append(headerOf(3, 1, false), announced(math.MaxInt32)...)...),
+		{name: "an array of 2^31-1 in a large frame",
+			prefix: announced(90<<20, append(headerOf(3, 1, false), announced(math.MaxInt32)...)...),
 			repeat: make([]byte, 64<<10), times: 1440},
 		{name: "a compact array of 2^31-1", prefix: framed(header, binary.AppendUvarint(nil, 1<<31))},
 		{name: "an array of a million and no bytes", prefix: framed(headerOf(3, 1, false), announced(million))},
 		{name: "null where null is not allowed", prefix: framed(headerOf(19, 0, false), announced(math.MaxUint32))},
-		{name: "20 million tags in the header", prefix: append(announced(uint32(10+len(tags)+40*million), header[:10]...), tags...),
+		{name: "20 million tags in the header",
+			prefix: append(announced(uint32(10+len(tags)+40*million), header[:10]...), tags...),
 			repeat: bytes.Repeat(oneTag, 10000), times: 2000},
-		{name: "20 million tags in the body", prefix: append(announced(uint32(11+4+len(tags)+40*million), append(header, 1, 1, 0, 0)...), tags...),
+		{name: "20 million tags in the body",
+			prefix: append(announced(uint32(11+4+len(tags)+40*million), append(header, 1, 1, 0, 0)...), tags...),
 			repeat: bytes.Repeat(oneTag, 10000), times: 2000},
-		{name: "millions of empty topics", prefix: append(announced(uint32(11+4+24*million), header...), binary.AppendUvarint(nil, 12*million)...),
+		{name: "millions of empty topics",
+			prefix: append(announced(uint32(11+4+24*million), header...), binary.AppendUvarint(nil, 12*million)...),
 			repeat: bytes.Repeat([]byte{1, 0}, 10000), times: 1200},
 	}
 }
@@ -133,11 +138,12 @@ func rssAnon() int {
 	return n << 10
 }
 
-// Each bad input on 100 connections at once: no answer, no crash, no hang, and less than 64 MiB more memory. The memory
-// of the test's own sending side counts as well.
+// Each bad input on 100 connections at once: no answer, no crash, no hang, and less than 64 MiB more memory.
+// The memory of the test's own sending side counts as well.
 func TestBadInputIsRefusedInBoundedMemory(t *testing.T) {
 	const connections, bound = 100, 64 << 20
-	s := startServer(t, decodeAll, func(o *ServerOptions) { o.Backlog = 2 * connections }) // a full backlog costs a second
+	// A full backlog would cost each of those in it a second.
+	s := startServer(t, decodeAll, func(o *ServerOptions) { o.Backlog = 2 * connections })
 	addr := s.Addr("PLAINTEXT").String()
 	runtime.GC()
 	before, highest := rssAnon(), 0

@@ -31,7 +31,8 @@ func getBuffer(n int) *[]byte {
 	return &b
 }
 
-// putBuffer takes a buffer back that nobody points into any more. A buffer that append has moved is welcome as well.
+// putBuffer takes a buffer back that nobody points into any more. A buffer that append has moved is welcome as
+// well.
 func putBuffer(b *[]byte) {
 	c := cap(*b)
 	if c < 1<<minClassBits || c >= 2*maxPooled {

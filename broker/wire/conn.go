@@ -16,8 +16,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// readBuffer is the size of the buffer in front of the socket. It saves the read of a frame's size; whatever is larger
-// goes past it into the request's own buffer.
+// readBuffer is the size of the buffer in front of the socket. It saves the read of a frame's size; whatever is
+// larger goes past it into the request's own buffer.
 const readBuffer = 4 << 10
 
 // ClientSoftware is what a client told about itself in ApiVersions (KIP-511).
@@ -153,7 +153,8 @@ func (c *Conn) request(ctx context.Context, size int) error {
 			return err
 		}
 	}
-	req.Key, req.Version, req.CorrelationID, req.ClientID, req.Body = h.key, h.version, h.correlationID, h.clientID, body
+	req.Key, req.Version, req.CorrelationID, req.ClientID = h.key, h.version, h.correlationID, h.clientID
+	req.Body = body
 	reply := c.server.handler(ctx, req)
 	return c.answer(owed{replyHeader{h.correlationID, flexibleResponse(h.key, h.version)}, reply})
 }
@@ -199,9 +200,9 @@ func (c *Conn) unmute(ctx context.Context) error {
 	}
 }
 
-// armRead sees to it that reading fails when nothing has come for connections.max.idle.ms. The deadline is moved only
-// when it is an eighth out of date, so that a busy connection does not pay for it with every request. It
-// returns false when the server is stopping.
+// armRead sees to it that reading fails when nothing has come for connections.max.idle.ms. The deadline is
+// moved only when it is an eighth out of date, so that a busy connection does not pay for it with every
+// request. It returns false when the server is stopping.
 func (c *Conn) armRead() bool {
 	if c.server.options.IdleTimeout > 0 {
 		if now := time.Now(); now.Sub(c.readArmed) > c.server.options.IdleTimeout/8 {

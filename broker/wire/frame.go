@@ -15,10 +15,10 @@ const (
 
 // frameReader cuts the bytes of one connection into frames. It belongs to the connection's goroutine.
 //
-// Memory follows the bytes that came and not those announced: a frame starts in at most 64 KiB, moves to its
-// full size (up to 2 MiB, the largest pooled buffer) once these are filled, and from there in steps of four. Before each
-// step what has come is held against the layout of the request, so a hopeless frame is refused early. A connection that
-// has delivered a frame of some size gets a buffer of that size at once from then on.
+// Memory follows the bytes that came and not those announced: a frame starts in at most 64 KiB, and each time
+// these are filled it moves to four times as much. Before each step what has come is held against the layout of
+// the request, so a hopeless frame is refused early. A connection that has delivered a frame of some size gets
+// a buffer of that size at once from then on, up to 2 MiB, so it pays for the moves only once.
 type frameReader struct {
 	in      io.Reader // buffered
 	maxSize int       // socket.request.max.bytes
@@ -61,7 +61,7 @@ func (r *frameReader) read(size int) (*[]byte, error) {
 			putBuffer(buf)
 			return nil, &frameError{err.Error()}
 		}
-		larger := getBuffer(min(size, max(maxPooled, have*growth)))
+		larger := getBuffer(min(size, have*growth))
 		copy(*larger, *buf)
 		putBuffer(buf)
 		buf = larger

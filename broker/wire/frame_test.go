@@ -53,8 +53,8 @@ func TestMemoryOfAFrameFollowsItsBytes(t *testing.T) {
 	}{
 		{"nothing came", 100 << 20, 0, 0, firstStep},
 		{"a little came", 100 << 20, 1000, 0, firstStep},
-		{"64 KiB came", 100 << 20, firstStep, 0, maxPooled},
-		{"3 MiB came", 100 << 20, 3 << 20, 0, growth * maxPooled},
+		{"64 KiB came", 100 << 20, firstStep, 0, growth * firstStep},
+		{"3 MiB came", 100 << 20, 3 << 20, 0, growth << 20},
 		{"a small frame", 5000, 0, 0, 5000},
 		{"a connection that has sent 1 MiB before", 100 << 20, 0, 1 << 20, 1 << 20},
 	}

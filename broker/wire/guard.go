@@ -13,16 +13,17 @@ import (
 
 // The guard stands before kmsg. kmsg makes an array as soon as it has read the count, if the body has a byte
 // left for each element, and keeps tags it does not know in a map: a body of 100 MB could claim gigabytes
-// (CVE-2026-111108 and CVE-2026-111115 are Kafka's own cases). So each body is walked once without allocating: every length
-// is held against the bytes that are left, and what kmsg would allocate is added up.
+// (CVE-2026-111108 and CVE-2026-111115 are Kafka's own cases). So each body is walked once without allocating:
+// every length is held against the bytes that are left, and what kmsg would allocate is added up.
 //
-// The walk knows the layouts from guard_table.go and works on the beginning of a body as well, so a frame whose first
-// kilobytes already lie is refused before the rest of it has been read.
+// The walk knows the layouts from guard_table.go and works on the beginning of a body as well, so a frame whose
+// first kilobytes already lie is refused before the rest of it has been read.
 
 const (
 	// maxTags is how many tags one section may hold. Kafka's own messages define three at most.
 	maxTags = 256
-	// memoryFactor and memorySlack bound what decoding may allocate: factor times the body plus the slack, in bytes.
+	// memoryFactor and memorySlack bound what decoding may allocate: factor times the body plus the slack, in
+	// bytes.
 	memoryFactor = 16
 	memorySlack  = 1 << 20
 	// tagMemory is about what kmsg's map takes for a tag it does not know, in bytes.

@@ -13,7 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// fill sets every field of v to something random: numbers, strings of 0 to 8 bytes, 0 to 3 elements, null now and then.
+// fill sets every field of v to something random: numbers, strings of 0 to 8 bytes, 0 to 3 elements, null now
+// and then.
 func fill(r *rand.Rand, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -112,7 +113,8 @@ func TestGuardAgreesWithKmsgOnFlexibleVersions(t *testing.T) {
 	})
 }
 
-// Every proper beginning of a good body is in order so far while the rest is on its way, and refused when nothing follows.
+// Every proper beginning of a good body is in order so far while the rest is on its way, and refused when
+// nothing follows.
 func TestGuardTellsATruncatedBodyFromOneOnItsWay(t *testing.T) {
 	r := rand.New(rand.NewSource(2))
 	eachRequest(func(key, version int16) {
@@ -157,7 +159,8 @@ func TestGuardRefuses(t *testing.T) {
 		{"20 million tags", 3, 9, metadata9(compact(20000000))},
 		{"a tag longer than the body", 3, 9, metadata9([]byte{1, 99, 50})},
 		{"a known tag shorter than its value", 1, 12, append(fetch12(), 1, 1, 2, 0, 0)},
-		{"records longer than the body", 0, 3, []byte{0xff, 0xff, 0, 1, 0, 0, 0, 9, 0, 0, 0, 1, 0, 1, 't', 0, 0, 0, 1, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff}},
+		{"records longer than the body", 0, 3, []byte{0xff, 0xff, 0, 1, 0, 0, 0, 9, 0, 0, 0, 1, 0, 1, 't', 0, 0, 0, 1,
+			0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff}},
 		{"no body at all", 3, 1, nil},
 		{"an unknown key", 99, 0, nil},
 		{"a negative key", -1, 0, nil},

@@ -37,7 +37,8 @@ type header struct {
 }
 
 // parseHeader reads the header at the beginning of frame and returns what follows it. errMore means that the
-// header is longer than frame. Any negative length of a client id is null, as Kafka reads it. Tags are skipped: none is defined.
+// header is longer than frame. Any negative length of a client id is null, as Kafka reads it. Tags are skipped:
+// none is defined.
 func parseHeader(frame []byte) (header, []byte, error) {
 	if len(frame) < minFrame {
 		return header{}, nil, errMore
@@ -136,8 +137,8 @@ func appendRequestHeader(b []byte, req kmsg.Request, correlationID int32, client
 	return b
 }
 
-// flexibleResponse tells whether the response to a request carries header v1, which has tags. Answers to ApiVersions
-// never do: a client that asks for too new a version could not read them.
+// flexibleResponse tells whether the response to a request carries header v1, which has tags. Answers to
+// ApiVersions never do: a client that asks for too new a version could not read them.
 func flexibleResponse(key, version int16) bool {
 	return key != keyApiVersions && version >= bodies[key].flexible
 }

@@ -26,9 +26,12 @@ func TestHeadersOfAllVersions(t *testing.T) {
 		{"v1 with a null client id", []byte{0, 3, 0, 1, 0, 0, 0, 6, 0xff, 0xff, 9}, header{3, 1, 6, nil}, "\x09"},
 		{"v1 with a client id of length -5 is null too", []byte{0, 3, 0, 1, 0, 0, 0, 6, 0xff, 0xfb, 9}, header{3, 1, 6, nil}, "\x09"},
 		{"v2 without tags", []byte{0, 3, 0, 9, 0, 0, 0, 6, 0, 1, 'x', 0, 9}, header{3, 9, 6, id("x")}, "\x09"},
-		{"v2 with tags nobody knows", []byte{0, 3, 0, 9, 0, 0, 0, 6, 0, 1, 'x', 2, 0, 1, 'a', 5, 2, 'b', 'c', 9}, header{3, 9, 6, id("x")}, "\x09"},
-		{"ApiVersions of a version to come has header v2", []byte{0, 18, 0, 99, 0, 0, 0, 6, 0, 1, 'x', 0}, header{18, 99, 6, id("x")}, ""},
-		{"ApiVersions of a negative version has header v1", []byte{0, 18, 0xff, 0xff, 0, 0, 0, 6, 0, 1, 'x'}, header{18, -1, 6, id("x")}, ""},
+		{"v2 with tags nobody knows", []byte{0, 3, 0, 9, 0, 0, 0, 6, 0, 1, 'x', 2, 0, 1, 'a', 5, 2, 'b', 'c', 9},
+			header{3, 9, 6, id("x")}, "\x09"},
+		{"ApiVersions of a version to come has header v2", []byte{0, 18, 0, 99, 0, 0, 0, 6, 0, 1, 'x', 0},
+			header{18, 99, 6, id("x")}, ""},
+		{"ApiVersions of a negative version has header v1", []byte{0, 18, 0xff, 0xff, 0, 0, 0, 6, 0, 1, 'x'},
+			header{18, -1, 6, id("x")}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,9 +14,9 @@ type owed struct {
 	reply Reply // of kind replyLater until its promise is kept
 }
 
-// replyQueue keeps the replies of a connection in the order of their requests while the first of them is not known
-// yet. It comes to life with the first delayed reply: the connection's goroutine pushes, and a writer goroutine, which
-// lives only as long as there is something in the queue, sends.
+// replyQueue keeps the replies of a connection in the order of their requests while the first of them is not
+// known yet. It comes to life with the first delayed reply: the connection's goroutine pushes, and a writer
+// goroutine, which lives only as long as there is something in the queue, sends.
 type replyQueue struct {
 	send func([]owed) error // writes replies that are all known; called by the writer alone
 	gone <-chan struct{}    // closed when the connection is

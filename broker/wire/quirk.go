@@ -4,8 +4,9 @@ import "bytes"
 
 const keyStopReplica = 5
 
-// kmsg 1.15 has one field of one request in the wrong place: in StopReplica v4 it reads and writes is_kraft_controller
-// behind controller_epoch, where Kafka has it in front. Both stand behind the four bytes of the controller id.
+// kmsg 1.15 has one field of one request in the wrong place: in StopReplica v4 it reads and writes
+// is_kraft_controller behind controller_epoch, where Kafka has it in front. Both stand behind the four bytes of
+// the controller id.
 //
 //	Kafka  controller id int32, is kraft bool, controller epoch int32, ...
 //	kmsg   controller id int32, controller epoch int32, is kraft bool, ...

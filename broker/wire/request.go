@@ -26,8 +26,9 @@ type Request struct {
 	charged int     // bytes taken from the budget for it
 }
 
-// Decode reads Body into req, which must be of the request's Key. Record bytes, and in Produce and Fetch requests the
-// strings as well, point into Body and share its life. An error means a malformed request: Kafka hangs up on those.
+// Decode reads Body into req, which must be of the request's Key. Record bytes, and in Produce and Fetch
+// requests the strings as well, point into Body and share its life. An error means a malformed request: Kafka
+// hangs up on those.
 func (r *Request) Decode(req kmsg.Request) error {
 	if req.Key() != r.Key {
 		panic(fmt.Sprintf("BUG: request of key %d decoded as %T", r.Key, req))
@@ -36,9 +37,9 @@ func (r *Request) Decode(req kmsg.Request) error {
 	return decodeBody(req, r.Body)
 }
 
-// ReleaseBody gives the buffer of the request back before the handler returns, which it should do before it waits
-// (a produce that waits for its replicas holds a hundred bytes, not a megabyte). Body, and what of the decoded request
-// points into it, must not be touched afterwards. Calling it twice is harmless.
+// ReleaseBody gives the buffer of the request back before the handler returns, which it should do before it
+// waits (a produce that waits for its replicas holds a hundred bytes, not a megabyte). Body, and what of the
+// decoded request points into it, must not be touched afterwards. Calling it twice is harmless.
 func (r *Request) ReleaseBody() {
 	if r.buf != nil {
 		putBuffer(r.buf)

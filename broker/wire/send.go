@@ -13,8 +13,8 @@ const (
 	// copyLimit is up to which size a reply is put together in one buffer and sent by one write, in bytes.
 	// sendfile costs more than it saves there.
 	copyLimit = 32 << 10
-	// copyChunk is the buffer through which regions are copied when sendfile is not to be used, in bytes. On loopback
-	// sendfile leaves the reader 4 KiB fragments that cost it more than the copy costs us.
+	// copyChunk is the buffer through which regions are copied when sendfile is not to be used, in bytes. On
+	// loopback sendfile leaves the reader 4 KiB fragments that cost it more than the copy costs us.
 	copyChunk = 256 << 10
 )
 
@@ -42,7 +42,8 @@ func (h replyHeader) append(b []byte) []byte {
 	return b
 }
 
-// send writes replies that are all known, in order and with as few writes as possible. An error ends the connection.
+// send writes replies that are all known, in order and with as few writes as possible. An error ends the
+// connection.
 func (c *Conn) send(replies []owed) error {
 	buf := getBuffer(sizeHint(replies))
 	defer putBuffer(buf)
@@ -58,7 +59,6 @@ func (c *Conn) send(replies []owed) error {
 		case replyParts:
 			c.listener.metrics.responses.Add(1)
 			out, err = c.sendParts(out, o)
-			o.reply.release()
 		case replyClose:
 			err = closeError(o.reply.reason)
 			if werr := c.write(out); werr != nil {
@@ -118,8 +118,10 @@ func appendResponse(b []byte, o *owed) []byte {
 	return b
 }
 
-// sendParts sends a response of parts behind what is already in out. Small ones are only added to out.
+// sendParts sends a response of parts behind what is already in out, and gives its regions back. Small responses
+// are only added to out.
 func (c *Conn) sendParts(out []byte, o *owed) ([]byte, error) {
+	defer o.reply.release()
 	size := o.size() + len(o.reply.head)
 	regions := false
 	for _, p := range o.reply.parts {
@@ -216,7 +218,8 @@ func (c *Conn) copyParts(out []byte, parts []Part) error {
 	return c.write(b)
 }
 
-// sendfileParts sends the large regions from file to socket inside the kernel, and everything between them by writes.
+// sendfileParts sends the large regions from file to socket inside the kernel, and everything between them by
+// writes.
 func (c *Conn) sendfileParts(out []byte, parts []Part) error {
 	for _, p := range parts {
 		if p.Region == nil || p.Region.N <= copyLimit {

@@ -18,9 +18,9 @@ func canSendfile(nc net.Conn) bool {
 	return ok
 }
 
-// sendfile writes n bytes of f from offset to the socket without copying them. It gives the kernel the offset rather
-// than use the one of f, which other readers share, and never asks for more than is there: a count beyond the end
-// of the file would hold the tail back (golang/go #61530). arm is called before each chunk.
+// sendfile writes n bytes of f from offset to the socket without copying them. It gives the kernel the offset
+// rather than use the one of f, which other readers share, and never asks for more than is there: a count
+// beyond the end of the file would hold the tail back (golang/go #61530). arm is called before each chunk.
 func sendfile(nc net.Conn, f *os.File, offset int64, n int, arm func()) (sent int, err error) {
 	raw, err := nc.(*net.TCPConn).SyscallConn()
 	if err != nil {
@@ -45,7 +45,7 @@ func sendfile(nc net.Conn, f *os.File, offset int64, n int, arm func()) (sent in
 		case failed != nil:
 			return sent, fmt.Errorf("sendfile: %w", failed)
 		case got == 0:
-			return sent, fmt.Errorf("sendfile at %d: the file is shorter than promised: %w", offset, io.ErrUnexpectedEOF)
+			return sent, fmt.Errorf("sendfile: the file ends at %d: %w", offset, io.ErrUnexpectedEOF)
 		}
 		sent += got
 	}

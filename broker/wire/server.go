@@ -33,7 +33,7 @@ type ServerOptions struct {
 	MaxRequestSize               int            // socket.request.max.bytes
 	MaxQueuedBytes               int64          // queued.max.request.bytes; <= 0 for no limit
 	SendBuffer                   int            // socket.send.buffer.bytes; <= 0 leaves it to the kernel
-	ReceiveBuffer                int            // socket.receive.buffer.bytes if it was configured; <= 0 leaves it to the kernel
+	ReceiveBuffer                int            // socket.receive.buffer.bytes if configured; <= 0 leaves it to the kernel
 	Backlog                      int            // socket.listen.backlog.size
 	MaxConnections               int            // max.connections
 	MaxConnectionsPerIP          int            // max.connections.per.ip
@@ -81,10 +81,10 @@ type Server struct {
 // listener is a bound Listener.
 type listener struct {
 	Listener
-	tcp         *net.TCPListener
-	interBroker bool
-	admitted    int // connections; guarded by admission.mu
-	metrics     listenerMetrics
+	tcp       *net.TCPListener
+	protected bool // brokers have this one to themselves, and are let in when the server is full
+	admitted  int  // connections; guarded by admission.mu
+	metrics   listenerMetrics
 }
 
 func (l *listener) limit() int {
@@ -116,7 +116,8 @@ func (s *Server) Listen() error {
 			s.listeners = nil
 			return err
 		}
-		b := &listener{Listener: l, tcp: tcp, interBroker: l.Name == s.options.InterBrokerListener}
+		b := &listener{Listener: l, tcp: tcp}
+		b.protected = l.Name == s.options.InterBrokerListener && len(s.options.Listeners) > 1
 		b.metrics.register(s.registry.With("listener", l.Name))
 		s.listeners = append(s.listeners, b)
 	}
@@ -143,7 +144,8 @@ func listen(l Listener, backlog int) (*net.TCPListener, error) {
 	return ln.(*net.TCPListener), nil
 }
 
-// Addr is where the named listener is bound, with the port the kernel chose; nil before Listen or for no such listener.
+// Addr is where the named listener is bound, with the port the kernel chose; nil before Listen or for no such
+// listener.
 func (s *Server) Addr(name string) *net.TCPAddr {
 	for _, l := range s.listeners {
 		if l.Name == name {
@@ -228,7 +230,7 @@ func (s *Server) evict() {
 	defer s.mu.Unlock()
 	var quiet *Conn
 	for c := range s.mu.conns {
-		if !c.listener.interBroker && (quiet == nil || c.lastActive.Load() < quiet.lastActive.Load()) {
+		if !c.listener.protected && (quiet == nil || c.lastActive.Load() < quiet.lastActive.Load()) {
 			quiet = c
 		}
 	}

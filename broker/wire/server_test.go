@@ -387,7 +387,9 @@ func TestAnOverrideRaisesTheLimitOfOneAddress(t *testing.T) {
 }
 
 func TestFullServerLetsTheNextInWhenSomeoneLeaves(t *testing.T) {
-	s := startServer(t, echo, func(o *ServerOptions) { o.MaxConnections = 1 })
+	s := startServer(t, echo, func(o *ServerOptions) {
+		o.InterBrokerListener, o.MaxConnections = "PLAINTEXT", 1 // shared with clients, so not protected
+	})
 	first := dial(t, s)
 	first.request(metadataRequest(1), 1)
 	first.receive()
