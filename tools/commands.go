@@ -37,6 +37,7 @@ func init() {
 		{"kafka-get-offsets", "print the offsets of topics", runGetOffsets},
 		{"kafka-delete-records", "delete the records before given offsets", runDeleteRecords},
 		{"kafka-log-dirs", "print what the brokers keep in their log directories", runLogDirs},
+		{"kafka-dump-log", "print log segments and the files beside them", runDumpLog},
 		{"kafka-broker-api-versions", "print which requests the brokers take", runBrokerAPIVersions},
 		{"kafka-configs", "print and change the configuration of topics and brokers", runConfigs},
 		{"zookeeper-shell", "look at and change znodes", runZooKeeperShell},
