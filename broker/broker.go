@@ -160,10 +160,10 @@ func (b *Broker) buildRooms() error {
 		BrokerID: id, Storage: b.storage, RefreshTopic: b.refreshTopic, Logger: b.root.Named("kafka.server.ReplicaManager")})
 	client := wire.ClientOptions{ClientID: strconv.Itoa(int(id)), Timeout: b.static.ControllerSocketTimeout}
 	b.controller = controller.New(controller.Options{
-		BrokerID: id, ClusterID: b.registrar.clusterID, ZK: b.zk, Level: b.static.InterBrokerProtocol,
+		BrokerID: id, ZK: b.zk, Level: b.static.InterBrokerProtocol,
 		Listener: b.controllerListener(), Client: client, DeleteTopicEnable: b.static.DeleteTopicEnable,
 		UncleanLeaderElectionEnable: func() bool { return b.dynamic.Broker().UncleanLeaderElectionEnable },
-		Log:                         b.root.Named("kafka.controller.KafkaController"),
+		Metrics: registry, Log: b.root.Named("kafka.controller.KafkaController"),
 	})
 	b.toController = newToController(b.metadata, b.controllerListener(), client)
 	b.producerIDs = txn.NewProducerIDs(b.blockSource(), b.root.Named("kafka.coordinator.transaction.ProducerIdManager"))

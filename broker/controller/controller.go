@@ -17,10 +17,9 @@ import (
 
 // Options are what a Controller is made of.
 type Options struct {
-	BrokerID  int32
-	ClusterID string
-	ZK        *zkmeta.Client
-	Level     ibp.Level
+	BrokerID int32
+	ZK       *zkmeta.Client
+	Level    ibp.Level
 	// Listener is the name of the listener on which the controller reaches brokers: control.plane.listener.name, else the
 	// inter-broker listener.
 	Listener string
@@ -40,6 +39,12 @@ const noBroker int32 = -1
 // reelectAfter is the pause between a term that ended in trouble and the next candidacy, so that trouble that stays makes
 // one election a second and not a storm of them.
 const reelectAfter = time.Second
+
+// farewellTimeout is how long Stop waits for ZooKeeper to take /controller away. It goes with the session anyhow.
+const farewellTimeout = time.Second
+
+// slowEvent is when an event is worth a line in the log.
+const slowEvent = 2 * time.Second
 
 // Controller is a broker's part in the election of the controller and, once elected, the controller. Its exported
 // methods may be called from any goroutine.
@@ -158,16 +163,7 @@ func (c *Controller) handle(e event) {
 	if c.term == nil || c.term.recount {
 		c.numbers.count(c.term)
 	}
-	if c.term != nil {
-		c.term.recount = false
-	}
 }
-
-// farewellTimeout is how long Stop waits for ZooKeeper to take /controller away. It goes with the session anyhow.
-const farewellTimeout = time.Second
-
-// slowEvent is when an event is worth a line in the log.
-const slowEvent = 2 * time.Second
 
 // enter begins the life of a session in which this broker is registered. To be told of a life twice is harmless.
 func (c *Controller) enter(s *zkmeta.Session) {

@@ -55,7 +55,8 @@ func (c *Controller) stand() {
 	var lost *zkmeta.LostError
 	switch {
 	case errors.As(err, &lost):
-		c.elect() // learns who, and that he is still there	case err != nil:
+		c.Reelect() // learns who, if he is still there
+	case err != nil:
 		c.log.Warn("The election of the controller failed", zap.Error(err))
 		c.retry()
 	default:

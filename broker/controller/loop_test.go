@@ -174,6 +174,34 @@ func TestWithoutZooKeeperThereIsNoController(t *testing.T) {
 	until(t, "1 is the controller again", func() bool { return one.c.IsActive() && one.c.Epoch() >= 2 })
 }
 
+func TestAnElectionWithUnknownOutcomeGivesNoOffice(t *testing.T) {
+	server := startZooKeeper(t, zkserver.Options{Addr: "127.0.0.1:0", TickTime: 250 * time.Millisecond})
+	t.Cleanup(func() { server.Close() })
+	cut := newCutter(t, server.Addr().String())
+	zk, err := zkmeta.Connect(context.Background(), zkmeta.Options{ConnectString: cut.addr(), SessionTimeout: 3 * time.Second,
+		CallTimeout: 200 * time.Millisecond, Level: ibp.Latest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(zk.Close)
+	if _, err := zk.Session().Create(context.Background(), zkmeta.ControllerEpochPath, []byte("0"), zkmeta.Persistent); err != nil {
+		t.Fatal(err)
+	}
+	cut.after(0) // the election itself is the next write
+	c := New(Options{BrokerID: 1, ZK: zk, Level: ibp.Latest})
+	c.Registered(zk.Session())
+	e, _ := c.mailbox.take()
+	c.handle(e)
+	if !cut.happened() {
+		t.Error("the controller did not stand for election")
+	}
+	if c.IsActive() || c.ActiveID() != -1 || c.term != nil {
+		t.Error("the controller took an office it may not have")
+	}
+	c.leaveSession()
+	c.mailbox.close()
+}
+
 func TestAStoppedControllerAnswersAtOnce(t *testing.T) {
 	c := New(Options{BrokerID: 1})
 	c.Stop() // before Start

@@ -42,6 +42,7 @@ func (n *numbers) count(t *term) {
 	n.active.Store(t != nil)
 	var topics, partitions, offline, doomed int64
 	if t != nil {
+		t.recount = false
 		topics, doomed = int64(len(t.cluster.topics)), int64(len(t.cluster.toBeDeleted))
 		for name, s := range t.cluster.topics {
 			partitions += int64(len(s.partitions))
