@@ -163,7 +163,7 @@ func (b *Broker) buildRooms() error {
 		BrokerID: id, ZK: b.zk, Level: b.static.InterBrokerProtocol,
 		Listener: b.controllerListener(), Client: client, DeleteTopicEnable: b.static.DeleteTopicEnable,
 		UncleanLeaderElectionEnable: func() bool { return b.dynamic.Broker().UncleanLeaderElectionEnable },
-		Metrics: registry, Log: b.root.Named("kafka.controller.KafkaController"),
+		Metrics:                     registry, Log: b.root.Named("kafka.controller.KafkaController"),
 	})
 	b.toController = newToController(b.metadata, b.controllerListener(), client)
 	b.producerIDs = txn.NewProducerIDs(b.blockSource(), b.root.Named("kafka.coordinator.transaction.ProducerIdManager"))
