@@ -14,6 +14,7 @@ type Record struct {
 	Key, Value  []byte // nil when null
 	HeaderCount int32
 	headers     []byte
+	CRC         uint32 // of a legacy message; magic 2 has none for a record
 }
 
 // AppendHeaders decodes the headers behind dst. The values alias the record.
@@ -186,7 +187,7 @@ func (it *Iterator) nextMessage() bool {
 		return false
 	}
 	stamp := b.MaxTimestamp()
-	it.rec = Record{Offset: it.base + b.BaseOffset(), Timestamp: stamp, Stamp: stamp, Key: m.key, Value: m.value}
+	it.rec = Record{Offset: it.base + b.BaseOffset(), Timestamp: stamp, Stamp: stamp, Key: m.key, Value: m.value, CRC: b.CRC()}
 	if it.batch.TimestampType() == LogAppendTime {
 		it.rec.Timestamp = it.batch.MaxTimestamp()
 	}
