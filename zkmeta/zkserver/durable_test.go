@@ -126,6 +126,11 @@ func TestNoAcknowledgedWriteIsLost(t *testing.T) {
 	dir := t.TempDir()
 	var mu sync.Mutex
 	acked := map[string]bool{}
+	count := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(acked)
+	}
 	rounds := 8
 	for round := range rounds {
 		s := startServer(t, Options{Dir: dir, SnapCount: 40 + round, SnapRetainCount: 3})
@@ -146,8 +151,8 @@ func TestNoAcknowledgedWriteIsLost(t *testing.T) {
 				}
 			})
 		}
-		enough := len(acked) + 20 + rand.IntN(200)
-		await(t, "writes", func() bool { mu.Lock(); defer mu.Unlock(); return len(acked) >= enough })
+		enough := count() + 20 + rand.IntN(200)
+		await(t, "writes", func() bool { return count() >= enough })
 		s.Kill()
 		clients.Wait()
 	}

@@ -110,7 +110,8 @@ func FuzzSnapshot(f *testing.F) {
 			t.Fatal(err)
 		}
 		tree2, sessions2, err := readSnapshot(again.Bytes(), 1)
-		if err != nil || describe(&state{tree: tree, sessions: sessions}) != describe(&state{tree: tree2, sessions: sessions2}) {
+		first, second := &state{tree: tree, sessions: sessions}, &state{tree: tree2, sessions: sessions2}
+		if err != nil || describe(first) != describe(second) {
 			t.Fatalf("written again it reads otherwise: %v", err)
 		}
 	})

@@ -56,7 +56,9 @@ var fileProperties = []property{
 	{"autopurge.snapRetainCount", func(f *file, v string) error { return countIn(v, 0, &f.SnapRetainCount) }},
 	{"autopurge.purgeInterval", func(f *file, v string) error { return intIn(v, 0, math.MaxInt32, &f.purgeInterval) }},
 	{"jute.maxbuffer", func(f *file, v string) error { return countIn(v, 1, &f.JuteMaxBuffer) }},
-	{"znode.container.checkIntervalMs", func(f *file, v string) error { return millisIn(v, 1, &f.ContainerCheckInterval) }},
+	{"znode.container.checkIntervalMs", func(f *file, v string) error {
+		return millisIn(v, 1, &f.ContainerCheckInterval)
+	}},
 	{"4lw.commands.whitelist", func(f *file, v string) error {
 		f.Words = []string{"srvr"} // scripts rely on it, so it cannot be taken away
 		for word := range strings.SplitSeq(v, ",") {

@@ -173,7 +173,8 @@ func (d *decoder) snapshotNode(t *tree, path string, acls map[int64][]aclEntry) 
 	switch {
 	case path == "" && t.nodes["/"] == nil:
 		t.nodes["/"] = &node{record: r}
-	case !strings.HasPrefix(path, "/") || lastElement(path) == "" || t.nodes[path] != nil || t.nodes[parentPath(path)] == nil:
+	case !strings.HasPrefix(path, "/") || lastElement(path) == "",
+		t.nodes[path] != nil, t.nodes[parentPath(path)] == nil:
 		return fmt.Errorf("node %q is out of place", path)
 	default:
 		t.insert(path, r)
