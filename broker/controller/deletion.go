@@ -39,7 +39,6 @@ func (t *term) readDeletionMarks() []string {
 		marks, err = t.zk.DeleteQueue(ctx)
 		return err
 	})
-	slices.Sort(marks)
 	return marks
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/zurau/zurau/broker/ibp"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // the controller wrote into ZooKeeper (zk:) and what it sent (to N:).
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
-		s := &stage{t: t, level: ibp.Latest, deleteTopics: true, registered: make(map[int32]*zkmeta.Client)}
+		s := &stage{t: t, level: ibp.Latest, deleteTopics: true, registered: make(map[int32]*zkmeta.Client), log: zaptest.NewLogger(t)}
 		s.open()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string { return s.run(t, d) })
 	})
@@ -40,10 +41,11 @@ const deadline = 20 * time.Second
 
 // stage is one script's cluster.
 type stage struct {
-	t            *testing.T
+	t            testing.TB
 	level        ibp.Level
 	deleteTopics bool
 	unclean      bool
+	log          *zap.Logger
 	server       *zkserver.Server
 	dir          string
 	tool         *zkmeta.Client           // what changes znodes by hand
@@ -117,7 +119,7 @@ func (s *stage) stand(id int32) {
 	s.out = &list{brokers: make(map[int32]bool)}
 	s.c = New(Options{
 		BrokerID: id, ZK: s.registered[id], Level: s.level, Listener: "PLAINTEXT", DeleteTopicEnable: s.deleteTopics,
-		UncleanLeaderElectionEnable: func() bool { return s.unclean }, Log: zaptest.NewLogger(s.t),
+		UncleanLeaderElectionEnable: func() bool { return s.unclean }, Log: s.log,
 	})
 	s.c.newOutbox = func() outbox { return s.out }
 	s.c.Registered(s.registered[id].Session())

@@ -12,7 +12,7 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// readTopicNames lists the topics and watches each znode, the ones that cannot be read too: they may be mended.
+// readTopicNames lists the topics in order and watches each znode, the ones that cannot be read too: they may be mended.
 func (t *term) readTopicNames() []string {
 	var names []string
 	t.read(func(ctx context.Context) (err error) {
@@ -99,8 +99,8 @@ func (t *term) topicsChanged() {
 	if !t.alive() {
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(t.cluster.topics)) {
-		if !slices.Contains(names, name) {
+	for _, name := range slices.Sorted(maps.Keys(t.topicWatch)) {
+		if _, there := slices.BinarySearch(names, name); !there {
 			t.log.Info("A topic is gone from ZooKeeper", zap.String("topic", name))
 			t.forgetTopic(name)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
 
 	"github.com/zurau/zurau/broker/ibp"
 	"github.com/zurau/zurau/broker/topic"
@@ -36,7 +37,7 @@ func TestZooKeeperWritesAreKafkas(t *testing.T) {
 		{"3.9.1", ibp.V3_9_IV0, 1, 1},
 	} {
 		t.Run(test.release, func(t *testing.T) {
-			s := &stage{t: t, level: test.level, deleteTopics: true, registered: make(map[int32]*zkmeta.Client)}
+			s := &stage{t: t, level: test.level, deleteTopics: true, registered: make(map[int32]*zkmeta.Client), log: zap.NewNop()}
 			s.openEmpty()
 			life := &life{s, filepath.Join("testdata", "zkops", test.release)}
 			life.play(test.after0, test.after2Left)
