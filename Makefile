@@ -3,6 +3,7 @@
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+CHECKS      := inherit,-ST1005 # error texts are Kafka's own, capitals and all
 FUZZTIME    ?= 30s
 TESTFLAGS   ?=
 SOURCES     := $(shell find . -name '*.go' -not -path './dist/*') go.mod go.sum
@@ -33,7 +34,7 @@ race: ## the same with the race detector
 lint: ## gofmt, vet (also for a system that is not Linux), staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 	$(GO) vet ./... && GOOS=darwin GOARCH=arm64 $(GO) vet ./... && $(GO) vet -tags interop ./...
-	$(GO) run $(STATICCHECK) -checks 'inherit,-ST1005' ./... # texts are Kafka's own, capitals and all
+	$(GO) run $(STATICCHECK) -checks $(CHECKS) ./...
 
 interop: build ## against real Kafka, ZooKeeper and clients of other languages
 	$(GO) test -tags interop -count=1 -timeout 60m $(TESTFLAGS) ./...
