@@ -3,8 +3,6 @@ package zkmeta
 import (
 	"context"
 	"errors"
-
-	"github.com/go-zookeeper/zk"
 )
 
 // A found znode of a bulk read.
@@ -21,7 +19,7 @@ func (s *Session) getAll(ctx context.Context, paths []string) []found {
 	for i, path := range paths {
 		full[i] = s.full(path)
 	}
-	s.eachAnswer(ctx, full, getRequest, func(i int, a answered, err error) {
+	s.eachAnswer(ctx, full, getData, func(i int, a answered, err error) {
 		results[i] = found{a.data, a.stat, err}
 	})
 	return results
@@ -29,15 +27,14 @@ func (s *Session) getAll(ctx context.Context, paths []string) []found {
 
 // eachAnswer sends a reading request for every path (chroot included) and hands the answers over in the order of the paths. Whatever
 // found no answer at the first attempt is asked once more alone, with all the patience of a read.
-func (s *Session) eachAnswer(ctx context.Context, paths []string, request func(full string) func(*zk.Conn) (answered, error),
-	each func(i int, a answered, err error)) {
+func (s *Session) eachAnswer(ctx context.Context, paths []string, request readRequest, each func(i int, a answered, err error)) {
 	const window = 1024 // requests sent ahead of the answer that is waited for; most wait for a slot
 	calls := make([]*call[answered], len(paths))
 	for i := 0; i < len(paths); i += window {
 		end := min(i+window, len(paths))
 		ctx, cancel := s.deadline(ctx)
 		for j := i; j < end; j++ {
-			calls[j] = start(s, ctx, request(paths[j]))
+			calls[j] = start(s, ctx, request.on(paths[j]))
 		}
 		for j := i; j < end; j++ {
 			err := calls[j].wait(ctx)
@@ -46,7 +43,7 @@ func (s *Session) eachAnswer(ctx context.Context, paths []string, request func(f
 				a = calls[j].value
 			} else if isUnknown(err) || errors.Is(err, ErrNotSent) {
 				if s.awaitLink(ctx) {
-					a, err = read(s, ctx, request(paths[j]))
+					a, err = read(s, ctx, request.on(paths[j]))
 				}
 			}
 			if err != nil {

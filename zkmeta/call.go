@@ -2,6 +2,7 @@ package zkmeta
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -104,15 +105,24 @@ func read[T any](s *Session, ctx context.Context, request func(*zk.Conn) (T, err
 
 // settle makes a write come to a known outcome. applied is asked after each unknown attempt, over a connection that is
 // up, and tells by reading whether the write took place; when it did not, the write is tried again. It may also refuse.
+// A write that may be repeated has no applied: the outcome is that of the last attempt.
 func (s *Session) settle(ctx context.Context, write func() error, applied func() (bool, error)) error {
+	var open error // an earlier attempt whose outcome stays unknown
 	for {
 		err := write()
+		if errors.Is(err, ErrNotSent) && open != nil {
+			return open
+		}
 		if !isUnknown(err) || !s.awaitLink(ctx) {
 			return err
 		}
+		if applied == nil {
+			open = err
+			continue
+		}
 		done, readErr := applied()
 		switch {
-		case isUnknown(readErr):
+		case isUnknown(readErr), errors.Is(readErr, ErrNotSent):
 			return err
 		case readErr != nil:
 			return readErr

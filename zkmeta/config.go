@@ -194,7 +194,7 @@ func (s *Session) setConfig(ctx context.Context, path string, data []byte) error
 		}
 		_, err = s.multi(ctx, checkOp(ControllerPath, active.ZkVersion), setOp(path, data, AnyVersion))
 		return checkedError(err)
-	}, func() (bool, error) { return false, nil })
+	}, nil)
 }
 
 // NotifyConfigChange tells all brokers that an entity's configuration is another now.

@@ -109,14 +109,14 @@ func (s *Session) setLast(ctx context.Context, path string, data []byte) error {
 	return s.settle(ctx, func() error {
 		_, err := s.Set(ctx, path, data, AnyVersion)
 		return err
-	}, func() (bool, error) { return false, nil })
+	}, nil)
 }
 
 // remove deletes a znode whatever its version; one that is gone already is removed.
 func (s *Session) remove(ctx context.Context, path string) error {
 	ctx, cancel := s.deadline(ctx)
 	defer cancel()
-	err := s.settle(ctx, func() error { return s.Delete(ctx, path, AnyVersion) }, func() (bool, error) { return false, nil })
+	err := s.settle(ctx, func() error { return s.Delete(ctx, path, AnyVersion) }, nil)
 	if errors.Is(err, ErrNoNode) {
 		return nil
 	}
@@ -132,6 +132,6 @@ func (s *Session) createSequential(ctx context.Context, prefix string, data []by
 	err := s.settle(ctx, func() (err error) {
 		created, err = s.Create(ctx, prefix, data, PersistentSequential)
 		return err
-	}, func() (bool, error) { return false, nil })
+	}, nil)
 	return created, err
 }

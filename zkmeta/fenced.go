@@ -29,9 +29,6 @@ func (s *Session) checked(ctx context.Context, epoch Epoch, o op, applied func()
 // settleChecked is checked for an operation that has been sent already.
 func (s *Session) settleChecked(ctx context.Context, epoch Epoch, o op, first pendingWrite[[]*Stat],
 	applied func() (bool, error)) (stats []*Stat, err error) {
-	if applied == nil {
-		applied = func() (bool, error) { return false, nil }
-	}
 	pending := first
 	err = s.settle(ctx, func() error {
 		if pending.call == nil {
@@ -70,7 +67,7 @@ func (s *Session) removeAllChecked(ctx context.Context, epoch Epoch, paths []str
 	for i, path := range paths {
 		ops[i] = deleteOp(path, AnyVersion)
 	}
-	for _, err := range s.allChecked(ctx, epoch, ops, func(int) (bool, error) { return false, nil }) {
+	for _, err := range s.allChecked(ctx, epoch, ops, nil) {
 		if err.err != nil && !errors.Is(err.err, ErrNoNode) {
 			return err.err
 		}
@@ -85,7 +82,7 @@ type outcome struct {
 }
 
 // allChecked sends many checked writes, each its own transaction, in the given order and without waiting for answers
-// between them. applied settles the unknown outcome of the i-th.
+// between them. applied settles the unknown outcome of the i-th (nil: repeating does no harm).
 func (s *Session) allChecked(ctx context.Context, epoch Epoch, ops []op, applied func(i int) (bool, error)) []outcome {
 	outcomes := make([]outcome, len(ops))
 	const window = 1024
@@ -97,7 +94,11 @@ func (s *Session) allChecked(ctx context.Context, epoch Epoch, ops []op, applied
 			pending[i] = s.startChecked(ctx, epoch, o)
 		}
 		for i, o := range batch {
-			stats, err := s.settleChecked(ctx, epoch, o, pending[i], func() (bool, error) { return applied(begin + i) })
+			var settled func() (bool, error)
+			if applied != nil {
+				settled = func() (bool, error) { return applied(begin + i) }
+			}
+			stats, err := s.settleChecked(ctx, epoch, o, pending[i], settled)
 			outcomes[begin+i] = outcome{err: err}
 			if err == nil && len(stats) == 2 {
 				outcomes[begin+i].stat = stats[1]

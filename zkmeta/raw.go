@@ -48,76 +48,88 @@ type answered struct {
 	stat     *Stat
 }
 
-func getRequest(full string) func(*zk.Conn) (answered, error) {
-	return func(conn *zk.Conn) (answered, error) {
-		data, stat, err := conn.Get(full)
-		return answered{data: data, stat: stat}, err
-	}
+// A readRequest is one reading request about a path, chroot included.
+type readRequest func(conn *zk.Conn, full string) (answered, error)
+
+func getData(conn *zk.Conn, full string) (answered, error) {
+	data, stat, err := conn.Get(full)
+	return answered{data: data, stat: stat}, err
 }
 
-func existsRequest(full string) func(*zk.Conn) (answered, error) {
-	return func(conn *zk.Conn) (answered, error) {
-		found, stat, err := conn.Exists(full)
-		if err == nil && !found {
-			err = zk.ErrNoNode
-		}
-		return answered{stat: stat}, err
+func exists(conn *zk.Conn, full string) (answered, error) {
+	found, stat, err := conn.Exists(full)
+	if err == nil && !found {
+		err = zk.ErrNoNode
 	}
+	return answered{stat: stat}, err
+}
+
+func getChildren(conn *zk.Conn, full string) (answered, error) {
+	children, stat, err := conn.Children(full)
+	return answered{children: children, stat: stat}, err
+}
+
+func getACL(conn *zk.Conn, full string) (answered, error) {
+	acl, stat, err := conn.GetACL(full)
+	return answered{acl: acl, stat: stat}, err
+}
+
+func syncPath(conn *zk.Conn, full string) (answered, error) {
+	_, err := conn.Sync(full)
+	return answered{}, err
+}
+
+// on binds a request to its path.
+func (r readRequest) on(full string) func(*zk.Conn) (answered, error) {
+	return func(conn *zk.Conn) (answered, error) { return r(conn, full) }
+}
+
+// ask reads, with a deadline and as many attempts as fit into it.
+func (s *Session) ask(ctx context.Context, op, path string, request readRequest) (answered, error) {
+	ctx, cancel := s.deadline(ctx)
+	defer cancel()
+	full := s.full(path)
+	a, err := read(s, ctx, request.on(full))
+	if err != nil {
+		return answered{}, &CallError{op, full, err}
+	}
+	return a, nil
 }
 
 // Get reads a znode's data (nil when it has none) and Stat. The server that answers may lag behind others.
 func (s *Session) Get(ctx context.Context, path string) ([]byte, *Stat, error) {
-	ctx, cancel := s.deadline(ctx)
-	defer cancel()
-	full := s.full(path)
-	a, err := read(s, ctx, getRequest(full))
-	if err != nil {
-		return nil, nil, &CallError{"getData", full, err}
-	}
-	return a.data, a.stat, nil
+	a, err := s.ask(ctx, "getData", path, getData)
+	return a.data, a.stat, err
 }
 
 // getSettled reads what the ensemble agrees on now: everything that was answered before the call, to anybody.
 func (s *Session) getSettled(ctx context.Context, path string) ([]byte, *Stat, error) {
-	full := s.full(path)
-	a, err := read(s, ctx, func(conn *zk.Conn) (answered, error) {
+	a, err := s.ask(ctx, "getData", path, func(conn *zk.Conn, full string) (answered, error) {
+		_, linkChanged := s.link.state()
 		if _, err := conn.Sync(full); err != nil {
 			return answered{}, err
 		}
-		data, stat, err := conn.Get(full)
-		return answered{data: data, stat: stat}, err
+		a, err := getData(conn, full)
+		select {
+		case <-linkChanged: // it may be another server that answered than the one that caught up
+			return answered{}, zk.ErrConnectionClosed
+		default:
+			return a, err
+		}
 	})
-	if err != nil {
-		return nil, nil, &CallError{"getData", full, err}
-	}
-	return a.data, a.stat, nil
+	return a.data, a.stat, err
 }
 
 // Exists gives the Stat of a znode, or ErrNoNode.
 func (s *Session) Exists(ctx context.Context, path string) (*Stat, error) {
-	ctx, cancel := s.deadline(ctx)
-	defer cancel()
-	full := s.full(path)
-	a, err := read(s, ctx, existsRequest(full))
-	if err != nil {
-		return nil, &CallError{"exists", full, err}
-	}
-	return a.stat, nil
+	a, err := s.ask(ctx, "exists", path, exists)
+	return a.stat, err
 }
 
 // Children gives the names of a znode's children in no order.
 func (s *Session) Children(ctx context.Context, path string) ([]string, *Stat, error) {
-	ctx, cancel := s.deadline(ctx)
-	defer cancel()
-	full := s.full(path)
-	a, err := read(s, ctx, func(conn *zk.Conn) (answered, error) {
-		children, stat, err := conn.Children(full)
-		return answered{children: children, stat: stat}, err
-	})
-	if err != nil {
-		return nil, nil, &CallError{"getChildren", full, err}
-	}
-	return a.children, a.stat, nil
+	a, err := s.ask(ctx, "getChildren", path, getChildren)
+	return a.children, a.stat, err
 }
 
 // childrenOf is Children of a parent that may be missing, which then has none.
@@ -131,29 +143,14 @@ func (s *Session) childrenOf(ctx context.Context, path string) ([]string, error)
 
 // Sync waits until the server of this session has seen everything that was agreed on before the call.
 func (s *Session) Sync(ctx context.Context, path string) error {
-	ctx, cancel := s.deadline(ctx)
-	defer cancel()
-	full := s.full(path)
-	_, err := read(s, ctx, func(conn *zk.Conn) (string, error) { return conn.Sync(full) })
-	if err != nil {
-		return &CallError{"sync", full, err}
-	}
-	return nil
+	_, err := s.ask(ctx, "sync", path, syncPath)
+	return err
 }
 
 // GetACL reads a znode's access list.
 func (s *Session) GetACL(ctx context.Context, path string) ([]ACL, *Stat, error) {
-	ctx, cancel := s.deadline(ctx)
-	defer cancel()
-	full := s.full(path)
-	a, err := read(s, ctx, func(conn *zk.Conn) (answered, error) {
-		acl, stat, err := conn.GetACL(full)
-		return answered{acl: acl, stat: stat}, err
-	})
-	if err != nil {
-		return nil, nil, &CallError{"getACL", full, err}
-	}
-	return a.acl, a.stat, nil
+	a, err := s.ask(ctx, "getACL", path, getACL)
+	return a.acl, a.stat, err
 }
 
 // SetACL replaces a znode's access list, if its ACL version (Stat.Aversion) is the given one or version is AnyVersion.

@@ -119,9 +119,8 @@ func (s *Session) CreateStates(ctx context.Context, epoch Epoch, states map[topi
 		nodes = append(nodes, createOp(PartitionPath(p), nil, Persistent))
 		datas = append(datas, createOp(StatePath(p), s.encodeState(states[p]), Persistent))
 	}
-	again := func(int) (bool, error) { return false, nil }
 	for _, ops := range [][]op{parents, nodes} {
-		for _, out := range s.allChecked(ctx, epoch, ops, again) {
+		for _, out := range s.allChecked(ctx, epoch, ops, nil) {
 			if errors.Is(out.err, ErrControllerMoved) {
 				for _, p := range partitions {
 					results[p] = StateResult{Err: out.err}

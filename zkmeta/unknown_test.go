@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -195,4 +196,42 @@ func TestTooLargeRequestsAreRefusedBeforeTheyCutTheConnection(t *testing.T) {
 	if err := s.Prove(t.Context()); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
+}
+
+// A repeatable write that may have been applied is not called refused because its repetition was never sent.
+func TestAnOpenOutcomeStaysOpen(t *testing.T) {
+	s := session(t, connect(t, startServer(t).String()))
+	outcomes := []error{unknown(errors.New("lost")), fmt.Errorf("%w: no slot", ErrNotSent)}
+	write := func() error { err := outcomes[0]; outcomes = outcomes[1:]; return err }
+	if err := s.settle(t.Context(), write, nil); !errors.Is(err, ErrUnknown) {
+		t.Errorf("%v", err)
+	}
+	outcomes = []error{unknown(errors.New("lost")), fmt.Errorf("%w: no slot", ErrNotSent)}
+	if err := s.settle(t.Context(), write, func() (bool, error) { return false, nil }); !errors.Is(err, ErrNotSent) {
+		t.Errorf("after a look that found nothing: %v", err)
+	}
+}
+
+// A list of children above a megabyte, which is what many topics make, comes whole and costs no connection.
+func TestVeryLargeParentsAreRead(t *testing.T) {
+	s := session(t, connect(t, startServer(t).String()))
+	ctx := t.Context()
+	must(t, s.EnsurePaths(ctx))
+	const topics = 6000
+	for i := 0; i < topics; i += 100 {
+		var ops []op
+		for j := range 100 {
+			ops = append(ops, createOp(TopicPath(fmt.Sprintf("%s-%05d", strings.Repeat("x", 200), i+j)), nil, Persistent))
+		}
+		_, err := s.multi(ctx, ops...)
+		must(t, err)
+	}
+	var b bell
+	s.WatchChildren(TopicsPath, b.ring)
+	await(t, "the watch", func() bool { return b.rung() == 1 })
+	if names, err := s.Topics(ctx); err != nil || len(names) != topics {
+		t.Errorf("%d topics, %v", len(names), err)
+	}
+	must(t, s.remove(ctx, TopicPath(strings.Repeat("x", 200)+"-00000")))
+	await(t, "a change", func() bool { return b.rung() > 1 })
 }

@@ -33,6 +33,13 @@ const (
 	childWatch                  // children came or went, the znode was created or deleted
 )
 
+func (k watchKind) request() readRequest {
+	if k == childWatch {
+		return watchChildren
+	}
+	return watchNode
+}
+
 type watchKey struct {
 	path string // chroot included
 	kind watchKind
@@ -69,7 +76,7 @@ type watchedPath struct {
 	key     watchKey
 	watches []*Watch
 	armed   bool   // there is a watch at the server, or in the library's setWatches
-	armings uint64 // counts events, so that an arming that was overtaken by one does not count
+	events  uint64 // so that an arming does not count that an event has overtaken
 	tell    bool   // fn is due
 	seen    seen   // at arming
 }
@@ -130,7 +137,7 @@ func (w *watching) fired(event zk.EventType, path string) {
 	defer w.mu.Unlock()
 	for _, kind := range kinds {
 		if p := w.mu.paths[watchKey{path, kind}]; p != nil {
-			p.armings++
+			p.events++
 			p.armed, p.tell = false, true
 			w.mu.dirty[p.key] = p
 		}
@@ -150,8 +157,8 @@ func (w *watching) reconnected() {
 }
 
 // WatchData has fn called when the znode is created, deleted or its data changes; also once when the watch is armed
-// first, and after each reconnection; the znode may be missing yet. fn only says "look again"; it runs on the session's watch loop and must not
-// block. The watch ends with the session.
+// first, and after each reconnection. The znode may be missing yet. fn only says "look again"; it runs on the session's
+// watch loop and must not block. The watch ends with the session.
 func (s *Session) WatchData(path string, fn func()) *Watch { return s.watch(path, nodeWatch, fn) }
 
 // WatchChildren has fn called when children come or go, and as WatchData says. The znode may be missing yet.
@@ -226,49 +233,60 @@ func (s *Session) keepWatches() {
 		case <-s.ctx.Done():
 			return
 		}
-		w.mu.Lock()
-		dirty := w.mu.dirty
-		w.mu.dirty = map[watchKey]*watchedPath{}
-		var unarmed []*watchedPath
-		for key, p := range dirty {
-			switch {
-			case len(p.watches) == 0 && !p.armed:
-				if w.mu.paths[key] == p {
-					delete(w.mu.paths, key)
-				}
-				delete(dirty, key)
-			case !p.armed:
-				unarmed = append(unarmed, p)
-			}
+		dirty, unarmed := w.takeDirty()
+		pause := 100 * time.Millisecond
+		if err := s.arm(s.ctx, unarmed); err != nil && !isUnknown(err) && s.ctx.Err() == nil {
+			s.client.log.Warn("a watch is refused and tried again", zap.Error(err))
+			pause = 10 * time.Second
 		}
-		w.mu.Unlock()
-		if err := s.arm(s.ctx, unarmed); err != nil && s.ctx.Err() == nil {
-			s.client.log.Debug("watches are armed again soon", zap.Error(err))
+		hints, again := w.takeHints(dirty)
+		if again {
+			retry.Reset(pause)
 		}
-		var due []func()
-		failed := false
-		w.mu.Lock()
-		for key, p := range dirty {
-			if !p.armed {
-				failed = true
-				w.mu.dirty[key] = p
-				continue
-			}
-			if p.tell {
-				p.tell = false
-				for _, watch := range p.watches {
-					due = append(due, watch.fn)
-				}
-			}
-		}
-		w.mu.Unlock()
-		if failed {
-			retry.Reset(100 * time.Millisecond)
-		}
-		for _, fn := range due {
+		for _, fn := range hints {
 			fn()
 		}
 	}
+}
+
+// takeDirty gives the paths that something has happened to, and those of them that have to be armed. Paths that nobody
+// watches any more are forgotten.
+func (w *watching) takeDirty() (dirty, unarmed []*watchedPath) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, p := range w.mu.dirty {
+		switch {
+		case len(p.watches) == 0 && !p.armed:
+			if w.mu.paths[key] == p {
+				delete(w.mu.paths, key)
+			}
+			continue
+		case !p.armed:
+			unarmed = append(unarmed, p)
+		}
+		dirty = append(dirty, p)
+	}
+	clear(w.mu.dirty)
+	return dirty, unarmed
+}
+
+// takeHints gives the hints that are due for armed paths. What could not be armed is dirty again.
+func (w *watching) takeHints(dirty []*watchedPath) (hints []func(), again bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range dirty {
+		if !p.armed {
+			w.mu.dirty[p.key], again = p, true
+			continue
+		}
+		if p.tell {
+			p.tell = false
+			for _, watch := range p.watches {
+				hints = append(hints, watch.fn)
+			}
+		}
+	}
+	return hints, again
 }
 
 // arm sets the server's watch on paths that have none, and gives the first failure.
@@ -276,9 +294,9 @@ func (s *Session) arm(ctx context.Context, paths []*watchedPath) (failure error)
 	ctx, cancel := s.deadline(ctx)
 	defer cancel()
 	type arming struct {
-		path    *watchedPath
-		armings uint64
-		call    *call[answered]
+		path   *watchedPath
+		events uint64
+		call   *call[answered]
 	}
 	const window = 1024
 	for len(paths) > 0 {
@@ -286,24 +304,24 @@ func (s *Session) arm(ctx context.Context, paths []*watchedPath) (failure error)
 		var sent []arming
 		for _, p := range paths[:n] {
 			s.watching.mu.Lock()
-			a, armed := arming{path: p, armings: p.armings}, p.armed
+			a, armed := arming{path: p, events: p.events}, p.armed
 			s.watching.mu.Unlock()
 			if !armed {
-				a.call = start(s, ctx, armRequest(p.key))
+				a.call = start(s, ctx, p.key.kind.request().on(p.key.path))
 				sent = append(sent, a)
 			}
 		}
 		for _, a := range sent {
 			err := a.call.wait(ctx)
-			if err != nil && !errors.Is(err, ErrNoNode) {
+			if err != nil {
 				if failure == nil {
-					failure = err
+					failure = &CallError{"watch", a.path.key.path, err}
 				}
 				continue
 			}
 			s.watching.mu.Lock()
 			// An event that came in between has used the watch up already.
-			if a.path.armings == a.armings {
+			if a.path.events == a.events {
 				a.path.armed, a.path.seen = true, seenFrom(a.path.key.kind, a.call.value.stat)
 			}
 			s.watching.mu.Unlock()
@@ -313,28 +331,25 @@ func (s *Session) arm(ctx context.Context, paths []*watchedPath) (failure error)
 	return failure
 }
 
-// armRequest sets a watch. Its value's stat is nil when the znode does not exist.
-func armRequest(key watchKey) func(*zk.Conn) (answered, error) {
-	exists := func(conn *zk.Conn) (answered, error) {
-		found, stat, _, err := conn.ExistsW(key.path)
-		if err != nil || !found {
-			return answered{}, err
+// watchNode sets a watch on a znode that may be missing; the stat is nil then.
+func watchNode(conn *zk.Conn, full string) (answered, error) {
+	found, stat, _, err := conn.ExistsW(full)
+	if err != nil || !found {
+		return answered{}, err
+	}
+	return answered{stat: stat}, nil
+}
+
+// watchChildren sets a watch on a znode's children, or, when it is missing, on its creation.
+func watchChildren(conn *zk.Conn, full string) (answered, error) {
+	for {
+		_, stat, _, err := conn.ChildrenW(full)
+		if err != zk.ErrNoNode {
+			return answered{stat: stat}, err
 		}
-		return answered{stat: stat}, nil
-	}
-	if key.kind == nodeWatch {
-		return exists
-	}
-	return func(conn *zk.Conn) (answered, error) {
-		for {
-			_, stat, _, err := conn.ChildrenW(key.path)
-			if err != zk.ErrNoNode {
-				return answered{stat: stat}, err
-			}
-			a, err := exists(conn)
-			if err != nil || a.stat == nil {
-				return a, err
-			}
+		a, err := watchNode(conn, full)
+		if err != nil || a.stat == nil {
+			return a, err
 		}
 	}
 }
@@ -356,7 +371,7 @@ func (s *Session) reconcileWatches() {
 		}
 	}
 	w.mu.Unlock()
-	s.eachAnswer(s.ctx, paths, existsRequest, func(i int, a answered, err error) {
+	s.eachAnswer(s.ctx, paths, exists, func(i int, a answered, err error) {
 		if err != nil && !errors.Is(err, ErrNoNode) {
 			return
 		}
