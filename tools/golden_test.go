@@ -36,6 +36,7 @@ type goldenTarget struct {
 	zookeeper string // with chroot
 	data      string // log directory of broker 0
 	brokers   int
+	restart   func() // stops and starts the broker; nil when it is not ours
 }
 
 // goldenCase is one capture.
@@ -92,6 +93,7 @@ func goldenTargetFor(t *testing.T) goldenTarget {
 	target.bootstrap = strings.Join(cluster.Bootstrap(), ",")
 	target.zookeeper = cluster.ZooKeeperConnect()
 	target.data = cluster.Node(0).Dir()
+	target.restart = cluster.Node(0).Restart
 	return target
 }
 
@@ -310,6 +312,12 @@ type replayer struct {
 func (r *replayer) runSteps(t *testing.T, steps []step) {
 	t.Helper()
 	for _, s := range steps {
+		if s.argv[0] == "restart" {
+			if r.target.restart != nil {
+				r.target.restart()
+			}
+			continue
+		}
 		if s.argv[0] == "file" {
 			if err := os.WriteFile(filepath.Join(r.scratch, s.argv[1]), []byte(s.stdin), 0o600); err != nil {
 				t.Fatal(err)
@@ -386,6 +394,12 @@ type masker struct {
 	brokerWorded bool
 }
 
+// Rows of index files: where they stand depends on how the producer fills its batches.
+const (
+	indexRow     = "offset: N position: N"
+	timeIndexRow = "timestamp TIME offset: N"
+)
+
 // masks are applied to stdout and stderr line by line, in order.
 var masks = []struct {
 	pattern *regexp.Regexp
@@ -408,6 +422,8 @@ var masks = []struct {
 	{regexp.MustCompile(`/s-\d{10}`), "/s-SEQUENCE"},
 	{regexp.MustCompile(`correlation id \d+`), "correlation id ID"},
 	{regexp.MustCompile(`^\[usage follows\]$`), "[usage]"},
+	{regexp.MustCompile(`^offset: \d+ position: \d+$`), indexRow},
+	{regexp.MustCompile(`^timestamp TIME offset: \d+$`), timeIndexRow},
 }
 
 var (
@@ -446,6 +462,9 @@ func (m *masker) text(text string) string {
 		switch {
 		case strings.HasPrefix(line, "Option ") && strings.HasSuffix(strings.TrimRight(line, " "), "Description"):
 			inUsage = true
+			if m.args == m.tool { // nothing but the tool's name: the captures leave out its purpose
+				lines = nil
+			}
 			lines = append(lines, "[usage]\n")
 			continue
 		case strings.HasPrefix(line, "ZooKeeper -server") || strings.HasPrefix(line, "usage: producer-performance"):
@@ -459,7 +478,7 @@ func (m *masker) text(text string) string {
 			continue
 		}
 		line = m.line(line)
-		if strings.HasPrefix(line, "[TIME] WARN") { // how often depends on the clock
+		if strings.HasPrefix(line, "[TIME] WARN") || line == indexRow || line == timeIndexRow { // how often depends on the clock
 			if seen[line] {
 				continue
 			}
