@@ -33,10 +33,11 @@ type Conn struct {
 	local    bool   // both ends are on this machine
 	ip       netip.Addr
 
-	frames frameReader
-	prefix [4]byte
-	single [1]owed     // the reply being sent, so that it needs no memory of its own
-	queue  *replyQueue // nil until a reply is delayed for the first time
+	frames   frameReader
+	prefix   [4]byte
+	clientID *string     // of the last request
+	single   [1]owed     // the reply being sent, so that it needs no memory of its own
+	queue    *replyQueue // nil until a reply is delayed for the first time
 
 	software   atomic.Pointer[ClientSoftware]
 	lastActive atomic.Int64 // Unix milliseconds of the last request
@@ -153,10 +154,22 @@ func (c *Conn) request(ctx context.Context, size int) error {
 			return err
 		}
 	}
-	req.Key, req.Version, req.CorrelationID, req.ClientID = h.key, h.version, h.correlationID, h.clientID
-	req.Body = body
+	req.Key, req.Version, req.CorrelationID, req.Body = h.key, h.version, h.correlationID, body
+	req.ClientID = c.keepClientID(h.clientID)
 	reply := c.server.handler(ctx, req)
 	return c.answer(owed{replyHeader{h.correlationID, flexibleResponse(h.key, h.version)}, reply})
+}
+
+// keepClientID makes a string of a client id, or gives back the last one if it is the same, as it nearly always is.
+func (c *Conn) keepClientID(id []byte) *string {
+	switch {
+	case id == nil:
+		return nil
+	case c.clientID == nil || *c.clientID != string(id):
+		s := string(id)
+		c.clientID = &s
+	}
+	return c.clientID
 }
 
 // answer sends a reply, or puts it in the queue if it is not known yet or others are before it.

@@ -33,7 +33,7 @@ type header struct {
 	key           int16
 	version       int16
 	correlationID int32
-	clientID      *string
+	clientID      []byte // points into the frame; nil for null
 }
 
 // parseHeader reads the header at the beginning of frame and returns what follows it. errMore means that the
@@ -64,8 +64,7 @@ func parseHeader(frame []byte) (header, []byte, error) {
 		return h, nil, errMore
 	}
 	if n >= 0 {
-		id := string(rest[:n])
-		h.clientID, rest = &id, rest[n:]
+		h.clientID, rest = rest[:n:n], rest[n:]
 	}
 	if h.version >= bodies[h.key].flexible {
 		var err error

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 )
 
 func TestHeadersOfAllVersions(t *testing.T) {
-	id := func(s string) *string { return &s }
+	id := func(s string) []byte { return []byte(s) }
 	tests := []struct {
 		name  string
 		frame []byte
@@ -39,9 +40,7 @@ func TestHeadersOfAllVersions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			same := h.key == tt.want.key && h.version == tt.want.version && h.correlationID == tt.want.correlationID &&
-				(h.clientID == nil) == (tt.want.clientID == nil) && (h.clientID == nil || *h.clientID == *tt.want.clientID)
-			if !same || string(body) != tt.body {
+			if !reflect.DeepEqual(h, tt.want) || string(body) != tt.body {
 				t.Errorf("got %+v and %q, want %+v and %q", h, body, tt.want, tt.body)
 			}
 		})
@@ -94,7 +93,7 @@ func TestRecordedFramesOfKafka(t *testing.T) {
 			if h.clientID == nil {
 				t.Fatal("no client id")
 			}
-			if again := appendRequest(nil, req, h.correlationID, *h.clientID); !bytes.Equal(again, frame) {
+			if again := appendRequest(nil, req, h.correlationID, string(h.clientID)); !bytes.Equal(again, frame) {
 				t.Errorf("written again:\n%x\nwant\n%x", again, frame)
 			}
 			answer := strings.Replace(file, "request", "response", 1)
