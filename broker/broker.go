@@ -77,7 +77,7 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 	if err = b.join(ctx, session); err != nil {
 		return err
 	}
-	b.logger.Info(fmt.Sprintf("[KafkaServer id=%d] started", b.registrar.id))
+	b.logger.Info(b.line("started"))
 	return nil
 }
 
@@ -224,13 +224,16 @@ func (b *Broker) Addr(listener string) net.Addr {
 // Stop ends the broker in order: leadership is handed over while requests are still served, the cluster is left, the
 // listeners close, and last the logs are flushed and marked clean. ctx bounds the handing over.
 func (b *Broker) Stop(ctx context.Context) {
-	b.logger.Info("shutting down")
+	b.logger.Info(b.line("shutting down"))
 	if b.static.ControlledShutdownEnable {
 		b.controlledShutdown(ctx)
 	}
 	b.unwind()
-	b.logger.Info("shut down completed")
+	b.logger.Info(b.line("shut down completed"))
 }
+
+// line is a log line as people grep for it in Kafka's.
+func (b *Broker) line(what string) string { return fmt.Sprintf("[KafkaServer id=%d] %s", b.registrar.id, what) }
 
 func (b *Broker) onStop(f func()) { b.undo = append(b.undo, f) }
 

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -14,11 +13,11 @@ import (
 // controlledShutdown asks the controller to move this broker's leaderships away while it still serves
 // (controlled.shutdown.*). Whatever the outcome the stop goes on: the cluster would do the same for a crash.
 func (b *Broker) controlledShutdown(ctx context.Context) {
-	b.logger.Info(fmt.Sprintf("[KafkaServer id=%d] Starting controlled shutdown", b.registrar.id))
+	b.logger.Info(b.line("Starting controlled shutdown"))
 	for try := range b.static.ControlledShutdownMaxRetries {
 		remaining, err := b.askToLeave(ctx)
 		if err == nil && remaining == 0 {
-			b.logger.Info(fmt.Sprintf("[KafkaServer id=%d] Controlled shutdown request returned successfully", b.registrar.id))
+			b.logger.Info(b.line("Controlled shutdown succeeded"))
 			return
 		}
 		b.logger.Warn("Controlled shutdown is not complete", zap.Int("partitions_remaining", remaining), zap.Error(err))
