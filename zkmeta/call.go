@@ -160,14 +160,14 @@ func (s *Session) awaitLink(ctx context.Context) bool {
 	}
 }
 
-// A turnstile lets requests into go-zookeeper one after the other, each when the one before has been written to the
+// A turnstile lets requests into go-zookeeper one after the other, each when the one before is being written to the
 // socket, so that they leave in the order in which they were asked. It waits for that, and for no answer.
 type turnstile struct {
 	mu struct {
 		sync.Mutex
 		timer *time.Timer
 	}
-	sent <-chan struct{} // a token for each request written
+	sent <-chan struct{} // a token for each request as it is written
 }
 
 // turnstileWait bounds how long order is kept while the socket takes nothing.

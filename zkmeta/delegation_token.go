@@ -11,9 +11,11 @@ import (
 	"github.com/zurau/zurau/broker/ibp"
 )
 
+// TokenChangesPath is the parent whose children tell of changed tokens, for WatchChildren.
+const TokenChangesPath = "/delegation_token/token_changes"
+
 const (
 	tokensPath        = "/delegation_token/tokens"
-	tokenChangesPath  = "/delegation_token/token_changes"
 	tokenChangePrefix = "token_change_"
 )
 
@@ -112,7 +114,7 @@ func decodeToken(data []byte) (t DelegationToken, err error) {
 
 // EnsureTokenPaths makes the parents of the tokens.
 func (s *Session) EnsureTokenPaths(ctx context.Context) error {
-	for _, path := range []string{tokenChangesPath, tokensPath} {
+	for _, path := range []string{TokenChangesPath, tokensPath} {
 		if err := s.ensurePath(ctx, path); err != nil {
 			return err
 		}
@@ -190,17 +192,14 @@ func (s *Session) RemoveToken(ctx context.Context, id string) error {
 }
 
 func (s *Session) notifyTokenChange(ctx context.Context, id string) error {
-	_, err := s.createSequential(ctx, tokenChangesPath+"/"+tokenChangePrefix, []byte(id))
+	_, err := s.createSequential(ctx, TokenChangesPath+"/"+tokenChangePrefix, []byte(id))
 	return err
 }
-
-// TokenChangesPath is the parent whose children tell of changed tokens, for WatchChildren.
-const TokenChangesPath = tokenChangesPath
 
 // TokenChanges reads the ids of tokens that have changed: notifications with a number above after (-1 for all), in their
 // order, and the highest number there is.
 func (s *Session) TokenChanges(ctx context.Context, after int64) ([]string, int64, error) {
-	_, paths, last, err := s.notifications(ctx, tokenChangesPath, tokenChangePrefix, after)
+	_, paths, last, err := s.notifications(ctx, TokenChangesPath, tokenChangePrefix, after)
 	if err != nil {
 		return nil, after, err
 	}
@@ -219,5 +218,5 @@ func (s *Session) TokenChanges(ctx context.Context, after int64) ([]string, int6
 
 // PurgeTokenChanges deletes old notifications.
 func (s *Session) PurgeTokenChanges(ctx context.Context) error {
-	return s.purge(ctx, tokenChangesPath, tokenChangePrefix)
+	return s.purge(ctx, TokenChangesPath, tokenChangePrefix)
 }

@@ -44,7 +44,7 @@ type dialer struct {
 	servers int
 
 	failures atomic.Int32  // attempts since the last whole handshake: a slow ensemble is given more time
-	sent     chan struct{} // holds a token once a request of ours has been written, see turnstile
+	sent     chan struct{} // holds a token once a request of ours is being written, see turnstile
 
 	mu struct {
 		sync.Mutex
@@ -234,26 +234,26 @@ func (c *guardedConn) follow(b []byte) error {
 	return nil
 }
 
+// Write gets one whole frame at a time, in the order in which the library has taken them up. The token is given before
+// the frame is written, or its answer could come first.
 func (c *guardedConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
 	if !c.helloSent {
 		c.helloSent = true
-		return n, err
+		return c.Conn.Write(p)
 	}
-	if len(p) < 12 {
-		return n, err
-	}
-	switch xid, op := binary.BigEndian.Uint32(p[4:]), int32(binary.BigEndian.Uint32(p[8:])); op {
-	case opPing, opSetAuth, opSetWatches:
-	case opCloseSession:
-		c.farewell.Store(1 + int64(xid))
-	default:
-		select {
-		case c.dialer.sent <- struct{}{}:
+	if len(p) >= 12 {
+		switch xid, op := binary.BigEndian.Uint32(p[4:]), int32(binary.BigEndian.Uint32(p[8:])); op {
+		case opPing, opSetAuth, opSetWatches:
+		case opCloseSession:
+			c.farewell.Store(1 + int64(xid))
 		default:
+			select {
+			case c.dialer.sent <- struct{}{}:
+			default:
+			}
 		}
 	}
-	return n, err
+	return c.Conn.Write(p)
 }
 
 // hosts is the zk.HostProvider of one life: the servers in a random order, round after round. Reconnecting after a

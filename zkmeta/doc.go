@@ -21,6 +21,23 @@
 // The typed calls settle an unknown outcome themselves, by reading again what they wanted to write, for as long as the
 // session and the caller's context live; what is still ErrUnknown then must be read again by the caller.
 //
+// # What go-zookeeper leaves to its user
+//
+//   - A silent server holds its handshake up for many session timeouts: dialer.go clamps it.
+//   - Names are resolved once, reconnecting pauses a second each time: dialer.go, hosts.
+//   - After an expiry it makes a new session by itself, and sends what was queued into it: the dialer refuses.
+//   - It drops session events when nobody reads them: only the callback is used, which never blocks (onEvent).
+//   - It does not know its own session to be dead: lease.go.
+//   - It hides the password and the granted timeout: dialer.go reads both off the wire.
+//   - Calls have no context and no deadline: call.go. Their order is kept by the turnstile there.
+//   - Errors mix refusals with unknown outcomes, those of a multi mislead: errors.go, raw.go.
+//   - Requests that are too large cut the connection of everybody: call.go refuses them, raw.go counts.
+//   - Watches may be lost on reconnection: watch.go tells again, and compares on a timer.
+//   - Close does not tell whether the session was closed: session.go, farewell.
+//   - It crashes on frames shorter than a header: dialer.go refuses those. Of answers that are malformed inside it may
+//     still crash: ZooKeeper is trusted.
+//   - It has no chroot, no TLS, no SASL: the first two are here.
+//
 // # Znodes
 //
 // Paths are relative to the chroot of zookeeper.connect. JSON is written byte for byte as Apache Kafka 2.8 to 3.9

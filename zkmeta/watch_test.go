@@ -95,7 +95,7 @@ func TestAReconnectionIsAHint(t *testing.T) {
 	}
 }
 
-// An event that is lost (see Z6 of go-zookeeper: setWatches fails silently) is made up for by comparing.
+// An event that is lost, as when the library's setWatches fails silently, is made up for by comparing.
 func TestALostEventIsFoundByReconciling(t *testing.T) {
 	z := startServer(t)
 	s, other := session(t, connect(t, z.String())), session(t, connect(t, z.String()))

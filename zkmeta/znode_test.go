@@ -65,7 +65,7 @@ func reencode(level ibp.Level, znode string, data []byte) ([]byte, error) {
 	case strings.HasPrefix(znode, ConsumersPath) && strings.Contains(dir, "/ids/"):
 		m, err := decodeMember(name, data)
 		return encodeMember(m), err
-	case dir == tokenChangesPath+"/", strings.HasPrefix(znode, ConsumersPath):
+	case dir == TokenChangesPath+"/", strings.HasPrefix(znode, ConsumersPath):
 		return data, nil
 	}
 	return nil, fmt.Errorf("no codec for %s", znode)
