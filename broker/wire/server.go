@@ -124,25 +124,36 @@ func (s *Server) Listen() error {
 	return nil
 }
 
-// listen binds one address. The error has Kafka's text.
+// listen binds one address.
 func listen(l Listener, backlog int) (*net.TCPListener, error) {
-	host := l.Host
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(l.Port)))
+	ln, err := net.Listen("tcp", net.JoinHostPort(l.Host, strconv.Itoa(l.Port)))
 	if err == nil && backlog > 0 {
 		err = setBacklog(ln.(*net.TCPListener), backlog)
 	}
 	if err != nil {
-		if host == "" {
-			host = "0.0.0.0"
-		}
-		var errno syscall.Errno
-		if errors.As(err, &errno) && errno == syscall.EADDRINUSE {
-			return nil, fmt.Errorf("Socket server failed to bind to %s:%d: Address already in use.", host, l.Port)
-		}
-		return nil, fmt.Errorf("Socket server failed to bind to %s:%d: %w", host, l.Port, err)
+		return nil, &bindError{l, err}
 	}
 	return ln.(*net.TCPListener), nil
 }
+
+// bindError says in Kafka's words which address could not be bound.
+type bindError struct {
+	listener Listener
+	cause    error
+}
+
+func (e *bindError) Error() string {
+	host, why := e.listener.Host, e.cause.Error()
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	if errors.Is(e.cause, syscall.EADDRINUSE) {
+		why = "Address already in use."
+	}
+	return fmt.Sprintf("Socket server failed to bind to %s:%d: %s", host, e.listener.Port, why)
+}
+
+func (e *bindError) Unwrap() error { return e.cause }
 
 // Addr is where the named listener is bound, with the port the kernel chose; nil before Listen or for no such
 // listener.
