@@ -233,7 +233,9 @@ func (b *Broker) Stop(ctx context.Context) {
 }
 
 // line is a log line as people grep for it in Kafka's.
-func (b *Broker) line(what string) string { return fmt.Sprintf("[KafkaServer id=%d] %s", b.registrar.id, what) }
+func (b *Broker) line(what string) string {
+	return fmt.Sprintf("[KafkaServer id=%d] %s", b.registrar.id, what)
+}
 
 func (b *Broker) onStop(f func()) { b.undo = append(b.undo, f) }
 

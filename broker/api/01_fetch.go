@@ -164,7 +164,9 @@ func (f *fetching) refused(code int16) bool {
 		code == kerr.UnknownServerError.Code && !f.knownIsolation()
 }
 
-func (f *fetching) knownIsolation() bool { return f.req.IsolationLevel == 0 || f.req.IsolationLevel == 1 }
+func (f *fetching) knownIsolation() bool {
+	return f.req.IsolationLevel == 0 || f.req.IsolationLevel == 1
+}
 
 func (f *fetching) read(ctx context.Context) {
 	req := f.req
