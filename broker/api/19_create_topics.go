@@ -27,8 +27,7 @@ func (h *Handler) createTopics(ctx context.Context, _ *wire.Request, req *kmsg.C
 	made := make([]*newTopic, len(req.Topics))
 	for i := range req.Topics {
 		t, id, err := h.createTopic(ctx, req, i)
-		a := kmsg.NewCreateTopicsResponseTopic()
-		a.Topic = req.Topics[i].Topic
+		a := createdTopic(req.Topics[i].Topic)
 		a.ErrorCode, a.ErrorMessage = h.outcome("creating topic "+a.Topic, err)
 		if err == nil {
 			made[i] = &t
@@ -49,12 +48,19 @@ func (h *Handler) createTopics(ctx context.Context, _ *wire.Request, req *kmsg.C
 	}
 	for i, t := range made {
 		if t != nil && (req.TimeoutMillis <= 0 || !led(s, t.name, t.assignment)) {
-			late := kmsg.NewCreateTopicsResponseTopic()
-			late.Topic, late.TopicID, late.ErrorCode = t.name, resp.Topics[i].TopicID, kerr.RequestTimedOut.Code
+			late := createdTopic(t.name)
+			late.TopicID, late.ErrorCode = resp.Topics[i].TopicID, kerr.RequestTimedOut.Code
 			resp.Topics[i] = late
 		}
 	}
 	return wire.Respond(resp)
+}
+
+// createdTopic is the answer about a topic of which nothing is known yet. Its configuration is empty, not null.
+func createdTopic(name string) kmsg.CreateTopicsResponseTopic {
+	a := kmsg.NewCreateTopicsResponseTopic()
+	a.Topic, a.Configs = name, []kmsg.CreateTopicsResponseTopicConfig{}
+	return a
 }
 
 // createTopic plans and, unless it is only to be validated, makes the i-th topic of the request.
