@@ -24,7 +24,7 @@ func (l *Log) close() error {
 	l.closed.Store(true)
 	releaseAll(l.mu.segments)
 	if err != nil {
-		return l.diskError("close", err)
+		return l.fatal("close", err)
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func (l *Log) delete() error {
 		err = l.home.disk.SyncDir(l.home.path)
 	}
 	if err != nil {
-		return l.diskError("rename the directory of", err)
+		return l.fatal("rename the directory of", err)
 	}
 	l.home.discard([]string{renamed}, l.Config().FileDeleteDelayMS)
 	l.home.logger.Info(fmt.Sprintf("Log for partition %s is renamed to %s and is scheduled for deletion", l.partition, renamed))

@@ -216,7 +216,6 @@ func normalizeSnapshot(line string) string {
 // checkLogs opens the directory as a broker would and compares what the logs say with the dump.
 func checkLogs(t *testing.T, dir string, dump map[string][]string) {
 	o := managerOptions(t, plain(goldenConfig), dir)
-	o.ProducerExpiration = 1 << 62
 	o.ClusterID = ""
 	m, err := Open(o)
 	if err != nil {

@@ -277,6 +277,11 @@ func (l *Log) diskError(doing string, err error) error {
 	if l.closed.Load() {
 		return l.usable() // its files went away under whoever met the error
 	}
+	return l.fatal(doing, err)
+}
+
+// fatal is diskError also for a log that is closed by now.
+func (l *Log) fatal(doing string, err error) error {
 	words := fmt.Sprintf("Error while trying to %s %s in dir %s", doing, l.partition, l.home.path)
 	l.home.fail(words, err)
 	return fmt.Errorf("%w: %w", kerr.New(kerr.KafkaStorageError, "%s", words), err)

@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
@@ -48,6 +50,7 @@ func managerOptions(t testing.TB, c *config.Topic, dirs ...string) Options {
 	return Options{
 		Dirs: dirs, Topic: func(string) *config.Topic { return c }, Logger: testLogger(t),
 		BrokerID: 7, ClusterID: "clusterclusterclusterA", RecoveryThreads: 2,
+		ProducerExpiration: 1 << 62, // the records of the tests are years old
 	}
 }
 
@@ -153,3 +156,14 @@ func copyDir(t testing.TB, from, to string) {
 	}
 	filepath.WalkDir(to, func(path string, e os.DirEntry, err error) error { return os.Chmod(path, 0o755) })
 }
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+var testTime = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
