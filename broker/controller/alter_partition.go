@@ -15,13 +15,17 @@ import (
 
 // AlterPartition lets the leader of partitions change their ISR (KIP-497; 56). It answers when the change is in
 // ZooKeeper, or with NOT_CONTROLLER when this broker is not, or no longer, the controller.
-func (c *Controller) AlterPartition(ctx context.Context, req *kmsg.AlterPartitionRequest) *kmsg.AlterPartitionResponse {
+func (c *Controller) AlterPartition(
+	ctx context.Context, req *kmsg.AlterPartitionRequest,
+) *kmsg.AlterPartitionResponse {
 	refused := req.ResponseKind().(*kmsg.AlterPartitionResponse)
 	refused.ErrorCode = kerr.NotController.Code
 	for i := range req.Topics { // the loop may come to it when the connection has taken its buffer back
 		req.Topics[i].Topic = strings.Clone(req.Topics[i].Topic)
 	}
-	return call(ctx, c, "AlterPartitionReceived", refused, func(t *term) *kmsg.AlterPartitionResponse { return t.alterPartition(req) })
+	return call(ctx, c, "AlterPartitionReceived", refused, func(t *term) *kmsg.AlterPartitionResponse {
+		return t.alterPartition(req)
+	})
 }
 
 // alterPartition checks every change, writes those that pass in one go and tells all brokers of them.
@@ -31,83 +35,85 @@ func (t *term) alterPartition(req *kmsg.AlterPartitionRequest) *kmsg.AlterPartit
 		resp.ErrorCode = kerr.StaleBrokerEpoch.Code
 		return resp
 	}
+	type accepted struct {
+		*partition
+		answer *kmsg.AlterPartitionResponseTopicPartition
+	}
+	var passed []accepted
 	wanted := make(states)
 	for _, rt := range req.Topics {
-		name := rt.Topic
-		unknown := kerr.UnknownTopicOrPartition
-		if req.Version >= 2 {
-			name, unknown = t.cluster.topicNames[rt.TopicID], kerr.UnknownTopicID
-		}
-		at := kmsg.AlterPartitionResponseTopic{Topic: rt.Topic, TopidID: rt.TopicID}
-		for _, rp := range rt.Partitions {
-			answer := kmsg.AlterPartitionResponseTopicPartition{Partition: rp.Partition}
-			if t.cluster.topics[name] == nil {
-				answer.ErrorCode = unknown.Code
-			} else if p := t.cluster.find(topic.Partition{Topic: name, ID: rp.Partition}); p == nil || p.leadership == nil {
-				answer.ErrorCode = kerr.UnknownTopicOrPartition.Code
-			} else if change, err := checkISRChange(p, isrChangeOf(req, rp), t.cluster); err != nil {
-				answer.ErrorCode = err.Code
-			} else {
-				if !sameISR(change, *p.leadership) {
-					change.ControllerEpoch = t.epoch.Epoch
-					wanted[p.Partition] = change
+		answers := make([]kmsg.AlterPartitionResponseTopicPartition, len(rt.Partitions))
+		resp.Topics = append(resp.Topics,
+			kmsg.AlterPartitionResponseTopic{Topic: rt.Topic, TopidID: rt.TopicID, Partitions: answers})
+		for i, rp := range rt.Partitions {
+			answers[i].Partition = rp.Partition
+			p, err := t.askedPartition(req.Version, rt, rp.Partition)
+			if err == nil {
+				var change zkmeta.PartitionState
+				if change, err = checkISRChange(p, isrChangeOf(req, rp), t.cluster); err == nil {
+					passed = append(passed, accepted{p, &answers[i]})
+					if !change.Equal(*p.leadership) {
+						change.ControllerEpoch = t.epoch.Epoch
+						wanted[p.Partition] = change
+					}
 				}
-				answer.LeaderID = change.Leader // the rest follows when it is written
 			}
-			at.Partitions = append(at.Partitions, answer)
+			if err != nil {
+				answers[i].ErrorCode = err.Code
+			}
 		}
-		resp.Topics = append(resp.Topics, at)
 	}
-	written, failed := t.writeISRs(wanted)
+	failed := t.writeISRs(wanted)
 	if !t.alive() {
 		resp.ErrorCode, resp.Topics = kerr.NotController.Code, nil
 		return resp
 	}
-	t.answerISRs(req, resp, failed)
-	var changed []*partition
-	for tp := range written {
-		changed = append(changed, t.cluster.find(tp))
-	}
-	slices.SortFunc(changed, func(a, b *partition) int { return a.Partition.Compare(b.Partition) })
-	if len(changed) > 0 {
-		t.batch.updateMetadata(t.cluster, t.cluster.brokerIDs(), changed...)
-		t.flush()
+	for _, a := range passed {
+		if err := failed[a.Partition]; err != nil {
+			a.answer.ErrorCode = kerr.CodeOf(err)
+			continue
+		}
+		st := a.leadership
+		a.answer.LeaderID, a.answer.LeaderEpoch, a.answer.ISR = st.Leader, st.LeaderEpoch, st.ISR
+		a.answer.LeaderRecoveryState, a.answer.PartitionEpoch = st.LeaderRecoveryState, st.ZkVersion
 	}
 	return resp
 }
 
-// writeISRs writes checked changes. A state znode that changed meanwhile fails with INVALID_UPDATE_VERSION.
-func (t *term) writeISRs(wanted states) (written states, failed failures) {
+// askedPartition finds a partition that has a leader by what the version of the request names its topic with.
+func (t *term) askedPartition(version int16, rt kmsg.AlterPartitionRequestTopic, id int32) (*partition, *kerr.Error) {
+	name := rt.Topic
+	if version >= 2 {
+		var known bool
+		if name, known = t.cluster.topicNames[rt.TopicID]; !known {
+			return nil, kerr.UnknownTopicID
+		}
+	}
+	p := t.cluster.find(topic.Partition{Topic: name, ID: id})
+	if p == nil || p.leadership == nil {
+		return nil, kerr.UnknownTopicOrPartition
+	}
+	return p, nil
+}
+
+// writeISRs writes checked changes and sends the news to all brokers. A state znode that changed meanwhile fails with
+// INVALID_UPDATE_VERSION.
+func (t *term) writeISRs(wanted states) (failed failures) {
 	failed = make(failures)
 	written, moved := t.updateStates(wanted, failed)
 	for tp := range moved {
 		failed[tp] = kerr.InvalidUpdateVersion
 	}
+	if len(written) == 0 {
+		return failed
+	}
 	for tp, st := range written {
-		t.lead(t.cluster.find(tp), st)
+		p := t.cluster.find(tp)
+		t.lead(p, st)
+		t.batch.updateMetadata(t.cluster, t.cluster.brokerIDs(), p)
 	}
-	return written, failed
-}
-
-// answerISRs fills the answers of the partitions that passed the checks with what is in ZooKeeper now.
-func (t *term) answerISRs(req *kmsg.AlterPartitionRequest, resp *kmsg.AlterPartitionResponse, failed failures) {
-	for i := range resp.Topics {
-		name := resp.Topics[i].Topic
-		if req.Version >= 2 {
-			name = t.cluster.topicNames[resp.Topics[i].TopidID]
-		}
-		for j := range resp.Topics[i].Partitions {
-			answer := &resp.Topics[i].Partitions[j]
-			tp := topic.Partition{Topic: name, ID: answer.Partition}
-			if err := failed[tp]; err != nil {
-				*answer = kmsg.AlterPartitionResponseTopicPartition{Partition: tp.ID, ErrorCode: kerr.CodeOf(err)}
-			} else if answer.ErrorCode == 0 {
-				st := t.cluster.find(tp).leadership
-				answer.LeaderID, answer.LeaderEpoch, answer.ISR = st.Leader, st.LeaderEpoch, st.ISR
-				answer.LeaderRecoveryState, answer.PartitionEpoch = st.LeaderRecoveryState, st.ZkVersion
-			}
-		}
-	}
+	t.flush()
+	return failed
 }
 
 // isrChange is what a leader asks for one partition, in one form for all versions of the request.
@@ -143,10 +149,11 @@ func isrChangeOf(req *kmsg.AlterPartitionRequest, rp kmsg.AlterPartitionRequestT
 	return change
 }
 
-// checkISRChange decides one change, in Kafka's order of checks. Kafka accepts an ISR that is empty, repeats a member or
-// lacks the leader, and a sender that does not lead (whom it then makes the leader without an election); we refuse those,
-// and members that are not assigned. A replica epoch that is not the member's registration is refused too (KIP-903):
-// that broker was restarted since it fetched, and may have lost what it had.
+// checkISRChange decides one change, in Kafka's order of checks. Kafka accepts an ISR that is empty, repeats
+// a member or lacks the leader, and a sender that does not lead (whom it then makes the leader without an
+// election); we refuse those, and members that are not assigned. A replica epoch that is not the member's
+// registration is refused too (KIP-903): that broker was restarted since it fetched, and may have lost what
+// it had.
 func checkISRChange(p *partition, want isrChange, c *cluster) (zkmeta.PartitionState, *kerr.Error) {
 	st := *p.leadership
 	switch {
@@ -174,10 +181,6 @@ func checkISRChange(p *partition, want isrChange, c *cluster) (zkmeta.PartitionS
 	}
 	st.ISR, st.LeaderRecoveryState = want.isr, want.recoveryState
 	return st, nil
-}
-
-func sameISR(a, b zkmeta.PartitionState) bool {
-	return slices.Equal(a.ISR, b.ISR) && a.LeaderRecoveryState == b.LeaderRecoveryState
 }
 
 func hasRepeats(ids []int32) bool {

@@ -16,34 +16,41 @@ const (
 	noEpoch            int32 = -1
 )
 
-// batch collects what one step of an event has to tell the brokers (Kafka: ControllerBrokerRequestBatch). What is said
-// about a partition is what was true when it was added.
+// What is said about one partition in each of the three requests.
+type (
+	leadershipSaid = kmsg.LeaderAndISRRequestTopicPartition
+	metadataSaid   = kmsg.UpdateMetadataRequestTopicPartition
+	stopSaid       = kmsg.StopReplicaRequestTopicPartitionState
+)
+
+// batch collects what one step of an event has to tell the brokers (Kafka: ControllerBrokerRequestBatch).
+// What is said about a partition is what was true when it was added.
 type batch struct {
-	leaders    map[int32]map[topic.Partition]kmsg.LeaderAndISRRequestTopicPartition
-	stops      map[int32]map[topic.Partition]kmsg.StopReplicaRequestTopicPartitionState
-	metadata   map[topic.Partition]kmsg.UpdateMetadataRequestTopicPartition
+	leaders    map[int32]map[topic.Partition]leadershipSaid // by broker
+	stops      map[int32]map[topic.Partition]stopSaid       // by broker
+	metadata   map[topic.Partition]metadataSaid
 	metadataTo map[int32]bool
 }
 
 func newBatch() *batch {
 	return &batch{
-		leaders:    make(map[int32]map[topic.Partition]kmsg.LeaderAndISRRequestTopicPartition),
-		stops:      make(map[int32]map[topic.Partition]kmsg.StopReplicaRequestTopicPartitionState),
-		metadata:   make(map[topic.Partition]kmsg.UpdateMetadataRequestTopicPartition),
+		leaders:    make(map[int32]map[topic.Partition]leadershipSaid),
+		stops:      make(map[int32]map[topic.Partition]stopSaid),
+		metadata:   make(map[topic.Partition]metadataSaid),
 		metadataTo: make(map[int32]bool),
 	}
 }
 
-// leaderAndISR tells brokers that host the partition who leads it, and all brokers the same as metadata. A partition
-// once said to be new stays so in this batch.
+// leaderAndISR tells brokers that host the partition who leads it, and all brokers the same as metadata. A
+// partition once said to be new stays so in this batch.
 func (b *batch) leaderAndISR(c *cluster, p *partition, brokers []int32, isNew bool) {
 	for _, id := range brokers {
 		said := b.leaders[id]
 		if said == nil {
-			said = make(map[topic.Partition]kmsg.LeaderAndISRRequestTopicPartition)
+			said = make(map[topic.Partition]leadershipSaid)
 			b.leaders[id] = said
 		}
-		said[p.Partition] = kmsg.LeaderAndISRRequestTopicPartition{
+		said[p.Partition] = leadershipSaid{
 			Partition:           p.ID,
 			ControllerEpoch:     p.leadership.ControllerEpoch,
 			Leader:              p.leadership.Leader,
@@ -60,8 +67,8 @@ func (b *batch) leaderAndISR(c *cluster, p *partition, brokers []int32, isNew bo
 	b.updateMetadata(c, c.brokerIDs(), p)
 }
 
-// updateMetadata tells brokers what clients may know: who is alive and, for each given partition that ever had a
-// leader, its state.
+// updateMetadata tells brokers what clients may know: who is alive and, for each given partition that ever
+// had a leader, its state.
 func (b *batch) updateMetadata(c *cluster, brokers []int32, ps ...*partition) {
 	for _, id := range brokers {
 		b.metadataTo[id] = true
@@ -74,7 +81,7 @@ func (b *batch) updateMetadata(c *cluster, brokers []int32, ps ...*partition) {
 		if c.isBeingDeleted(p.Topic) {
 			leader = leaderDuringDelete
 		}
-		b.metadata[p.Partition] = kmsg.UpdateMetadataRequestTopicPartition{
+		b.metadata[p.Partition] = metadataSaid{
 			Partition:       p.ID,
 			ControllerEpoch: p.leadership.ControllerEpoch,
 			Leader:          leader,
@@ -91,7 +98,7 @@ func (b *batch) updateMetadata(c *cluster, brokers []int32, ps ...*partition) {
 func (b *batch) stopReplica(c *cluster, p *partition, broker int32, del bool) {
 	stopped := b.stops[broker]
 	if stopped == nil {
-		stopped = make(map[topic.Partition]kmsg.StopReplicaRequestTopicPartitionState)
+		stopped = make(map[topic.Partition]stopSaid)
 		b.stops[broker] = stopped
 	}
 	epoch := noEpoch
@@ -101,7 +108,7 @@ func (b *batch) stopReplica(c *cluster, p *partition, broker int32, del bool) {
 	case p.leadership != nil:
 		epoch = p.leadership.LeaderEpoch
 	}
-	stopped[p.Partition] = kmsg.StopReplicaRequestTopicPartitionState{Partition: p.ID, LeaderEpoch: epoch, Delete: del}
+	stopped[p.Partition] = stopSaid{Partition: p.ID, LeaderEpoch: epoch, Delete: del}
 }
 
 // flush sends the batch and starts the next one. A term that is over sends nothing.
@@ -141,7 +148,8 @@ func (t *term) flush() {
 	}
 }
 
-// send hands a request to the broker's queue. handle runs on the loop, if the term still is when the answer comes.
+// send hands a request to the broker's queue. handle runs on the loop, if the term still is when the answer
+// comes.
 func (t *term) send(broker int32, req kmsg.Request, handle func(kmsg.Response)) {
 	name := kmsg.NameForKey(req.Key()) + "ResponseReceived"
 	t.out.send(broker, req, func(resp kmsg.Response) {
@@ -149,7 +157,7 @@ func (t *term) send(broker int32, req kmsg.Request, handle func(kmsg.Response)) 
 	})
 }
 
-func (t *term) leaderAndISRRequest(broker int32, states map[topic.Partition]kmsg.LeaderAndISRRequestTopicPartition) *kmsg.LeaderAndISRRequest {
+func (t *term) leaderAndISRRequest(broker int32, states map[topic.Partition]leadershipSaid) *kmsg.LeaderAndISRRequest {
 	req := &kmsg.LeaderAndISRRequest{
 		Version:         t.opt.Level.LeaderAndIsrVersion(),
 		ControllerID:    t.opt.BrokerID,
@@ -167,16 +175,18 @@ func (t *term) leaderAndISRRequest(broker int32, states map[topic.Partition]kmsg
 	}
 	for _, id := range slices.Sorted(maps.Keys(leaders)) {
 		if e, ok := t.endpoint(t.cluster.brokers[id]); ok {
-			req.LiveLeaders = append(req.LiveLeaders, kmsg.LeaderAndISRRequestLiveLeader{BrokerID: id, Host: e.Host, Port: e.Port})
+			req.LiveLeaders = append(req.LiveLeaders,
+				kmsg.LeaderAndISRRequestLiveLeader{BrokerID: id, Host: e.Host, Port: e.Port})
 		}
 	}
 	return req
 }
 
-func (t *term) metadataTopics(states map[topic.Partition]kmsg.UpdateMetadataRequestTopicPartition) []kmsg.UpdateMetadataRequestTopicState {
+func (t *term) metadataTopics(states map[topic.Partition]metadataSaid) []kmsg.UpdateMetadataRequestTopicState {
 	topics := make([]kmsg.UpdateMetadataRequestTopicState, 0, len(states))
 	for name, parts := range byTopic(states) {
-		topics = append(topics, kmsg.UpdateMetadataRequestTopicState{Topic: name, TopicID: t.topicID(name), PartitionStates: parts})
+		topics = append(topics, kmsg.UpdateMetadataRequestTopicState{
+			Topic: name, TopicID: t.topicID(name), PartitionStates: parts})
 	}
 	return topics
 }
@@ -190,7 +200,8 @@ func (t *term) liveBrokers() []kmsg.UpdateMetadataRequestLiveBroker {
 		}
 		for _, e := range t.cluster.brokers[id].Endpoints {
 			b.Endpoints = append(b.Endpoints, kmsg.UpdateMetadataRequestLiveBrokerEndpoint{
-				Port: e.Port, Host: e.Host, ListenerName: e.Listener, SecurityProtocol: securityProtocolID(e.SecurityProtocol),
+				Port: e.Port, Host: e.Host, ListenerName: e.Listener,
+				SecurityProtocol: securityProtocolID(e.SecurityProtocol),
 			})
 		}
 		live = append(live, b)
@@ -198,7 +209,7 @@ func (t *term) liveBrokers() []kmsg.UpdateMetadataRequestLiveBroker {
 	return live
 }
 
-func (t *term) sendStops(broker int32, stops map[topic.Partition]kmsg.StopReplicaRequestTopicPartitionState) {
+func (t *term) sendStops(broker int32, stops map[topic.Partition]stopSaid) {
 	req := &kmsg.StopReplicaRequest{
 		Version:         t.opt.Level.StopReplicaVersion(),
 		ControllerID:    t.opt.BrokerID,
@@ -214,7 +225,9 @@ func (t *term) sendStops(broker int32, stops map[topic.Partition]kmsg.StopReplic
 			}
 		}
 	}
-	t.send(broker, req, func(resp kmsg.Response) { t.onStopReplicaResponse(broker, deletes, resp.(*kmsg.StopReplicaResponse)) })
+	t.send(broker, req, func(resp kmsg.Response) {
+		t.onStopReplicaResponse(broker, deletes, resp.(*kmsg.StopReplicaResponse))
+	})
 }
 
 // securityProtocolID is the number of a security protocol on the wire.

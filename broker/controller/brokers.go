@@ -10,8 +10,8 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// readBrokers reads the registrations. One that cannot be read, or lacks the listener we would reach the broker by, is named
-// and left out, so that it stops nobody else.
+// readBrokers reads the registrations. One that cannot be read, or lacks the listener we would reach the
+// broker by, is named and left out, so that it stops nobody else.
 func (t *term) readBrokers() map[int32]zkmeta.BrokerInfo {
 	var found map[int32]zkmeta.BrokerInfo
 	t.read(func(ctx context.Context) (err error) {
@@ -20,7 +20,7 @@ func (t *term) readBrokers() map[int32]zkmeta.BrokerInfo {
 	})
 	for id, b := range found {
 		if _, ok := t.endpoint(b); !ok {
-			t.log.Error("A broker registered no endpoint for the listener the controller uses; it takes no part until it does",
+			t.log.Error("A broker registered no endpoint for the controller's listener and takes no part until it does",
 				zap.Int32("broker", id), zap.String("listener", t.opt.Listener))
 			delete(found, id)
 		}
@@ -28,8 +28,8 @@ func (t *term) readBrokers() map[int32]zkmeta.BrokerInfo {
 	return found
 }
 
-// brokersChanged compares the registrations with what we know (Kafka: BrokerChange). A larger czxid under a known id is
-// a broker that was away between two looks: it is treated as failed and then started (KIP-380).
+// brokersChanged compares the registrations with what we know (Kafka: BrokerChange). A larger czxid under a
+// known id is a broker that was away between two looks: it is treated as failed and then started (KIP-380).
 func (t *term) brokersChanged() {
 	now := t.readBrokers()
 	if !t.alive() {
@@ -37,8 +37,8 @@ func (t *term) brokersChanged() {
 	}
 	joined, left, bounced := compareBrokers(t.cluster.brokers, now)
 	if len(joined)+len(left)+len(bounced) > 0 {
-		t.log.Info("Brokers changed", zap.Int32s("joined", joined), zap.Int32s("left", left), zap.Int32s("bounced", bounced),
-			zap.Int32s("registered", slices.Sorted(maps.Keys(now))))
+		t.log.Info("Brokers changed", zap.Int32s("joined", joined), zap.Int32s("left", left),
+			zap.Int32s("bounced", bounced), zap.Int32s("registered", slices.Sorted(maps.Keys(now))))
 	}
 	for _, id := range slices.Concat(left, bounced) {
 		t.out.remove(id)
@@ -85,8 +85,8 @@ func (t *term) watchBroker(id int32) {
 	t.brokerWatch[id] = t.zk.WatchData(zkmeta.BrokerIDPath(id), t.hint("BrokerChange", t.brokersChanged))
 }
 
-// brokersJoined takes brokers in (Kafka: onBrokerStartup): the others learn their addresses, they learn everything, and
-// their replicas come online.
+// brokersJoined takes brokers in (Kafka: onBrokerStartup): the others learn their addresses, they learn
+// everything, and their replicas come online.
 func (t *term) brokersJoined(ids []int32, now map[int32]zkmeta.BrokerInfo) {
 	if len(ids) == 0 || !t.alive() {
 		return
@@ -100,7 +100,7 @@ func (t *term) brokersJoined(ids []int32, now map[int32]zkmeta.BrokerInfo) {
 		t.watchBroker(id)
 	}
 	t.tellBrokers(others...)
-	t.batch.updateMetadata(t.cluster, ids, t.cluster.selectPartitions(func(p *partition) bool { return p.leadership != nil })...)
+	t.batch.updateMetadata(t.cluster, ids, t.cluster.selectPartitions(everyPartition)...)
 	t.flush()
 	theirs := t.cluster.replicasOn(joined)
 	t.moveReplicas(theirs, onlineReplica)
@@ -125,8 +125,8 @@ func (t *term) brokersLeft(ids []int32) {
 	t.replicasOffline(t.cluster.replicasOn(gone))
 }
 
-// replicasOffline handles replicas whose broker or log directory is gone (Kafka: onReplicasBecomeOffline): first new
-// leaders, then smaller ISRs.
+// replicasOffline handles replicas whose broker or log directory is gone (Kafka: onReplicasBecomeOffline):
+// first new leaders, then smaller ISRs.
 func (t *term) replicasOffline(rs []replica) {
 	var doomed, others []replica
 	for _, r := range rs {
@@ -137,7 +137,7 @@ func (t *term) replicasOffline(rs []replica) {
 		}
 	}
 	leaderless := t.cluster.selectPartitions(func(p *partition) bool {
-		return p.leadership != nil && !t.cluster.isOnline(p, p.leadership.Leader) && !t.cluster.isBeingDeleted(p.Topic)
+		return p.leadership != nil && !t.cluster.isOnline(p, p.leader()) && !t.cluster.isBeingDeleted(p.Topic)
 	})
 	t.movePartitions(leaderless, offlinePartition, leaderOffline)
 	t.electLeaderless(everyPartition)

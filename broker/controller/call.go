@@ -6,8 +6,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// call has a request answered by the loop. It gives refused when this broker is not the controller, when the loop drops
-// the request (session lost, Stop) or when ctx ends first; the loop may then still do what was asked.
+// call has a request answered by the loop. It gives refused when this broker is not the controller, when the
+// loop drops the request (session lost, Stop) or when ctx ends first; the loop may then still do what was
+// asked.
 func call[T any](ctx context.Context, c *Controller, name string, refused T, serve func(*term) T) T {
 	answer := make(chan T, 1)
 	c.mailbox.post(event{

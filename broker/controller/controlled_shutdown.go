@@ -10,9 +10,11 @@ import (
 	"github.com/zurau/zurau/broker/topic"
 )
 
-// ControlledShutdown moves the leaderships of a broker that is about to stop to others and takes it out of every ISR (7).
-// The answer lists what it still leads.
-func (c *Controller) ControlledShutdown(ctx context.Context, req *kmsg.ControlledShutdownRequest) *kmsg.ControlledShutdownResponse {
+// ControlledShutdown moves the leaderships of a broker that is about to stop to others and takes it out of
+// every ISR (7). The answer lists what it still leads.
+func (c *Controller) ControlledShutdown(
+	ctx context.Context, req *kmsg.ControlledShutdownRequest,
+) *kmsg.ControlledShutdownResponse {
 	refused := req.ResponseKind().(*kmsg.ControlledShutdownResponse)
 	refused.ErrorCode = kerr.StaleControllerEpoch.Code // as Kafka calls a controller that is none, here
 	return call(ctx, c, "ControlledShutdown", refused, func(t *term) *kmsg.ControlledShutdownResponse {

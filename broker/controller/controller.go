@@ -20,8 +20,8 @@ type Options struct {
 	BrokerID int32
 	ZK       *zkmeta.Client
 	Level    ibp.Level
-	// Listener is the name of the listener on which the controller reaches brokers: control.plane.listener.name, else the
-	// inter-broker listener.
+	// Listener is the name of the listener on which the controller reaches brokers:
+	// control.plane.listener.name, else the inter-broker listener.
 	Listener string
 	// Client is how a connection to a broker is made; its ClientID is set here.
 	Client wire.ClientOptions
@@ -36,18 +36,19 @@ type Options struct {
 // noBroker is the active controller's id while none is known.
 const noBroker int32 = -1
 
-// reelectAfter is the pause between a term that ended in trouble and the next candidacy, so that trouble that stays makes
-// one election a second and not a storm of them.
+// reelectAfter is the pause between a term that ended in trouble and the next candidacy, so that trouble that
+// stays makes one election a second and not a storm of them.
 const reelectAfter = time.Second
 
-// farewellTimeout is how long Stop waits for ZooKeeper to take /controller away. It goes with the session anyhow.
+// farewellTimeout is how long Stop waits for ZooKeeper to take /controller away. It goes with the session
+// anyhow.
 const farewellTimeout = time.Second
 
 // slowEvent is when an event is worth a line in the log.
 const slowEvent = 2 * time.Second
 
-// Controller is a broker's part in the election of the controller and, once elected, the controller. Its exported
-// methods may be called from any goroutine.
+// Controller is a broker's part in the election of the controller and, once elected, the controller. Its
+// exported methods may be called from any goroutine.
 type Controller struct {
 	opt     Options
 	log     *zap.Logger
@@ -165,7 +166,8 @@ func (c *Controller) handle(e event) {
 	}
 }
 
-// enter begins the life of a session in which this broker is registered. To be told of a life twice is harmless.
+// enter begins the life of a session in which this broker is registered. To be told of a life twice is
+// harmless.
 func (c *Controller) enter(s *zkmeta.Session) {
 	if c.session == s {
 		c.elect()
@@ -187,21 +189,23 @@ func (c *Controller) leaveSession() {
 	c.activeID.Store(noBroker)
 }
 
-// TopicConfigChanged tells the controller that a topic's configuration is another. Where it allows unclean leaders now,
-// partitions that wait for a leader get one.
+// TopicConfigChanged tells the controller that a topic's configuration is another. Where it allows unclean
+// leaders now, partitions that wait for a leader get one.
 func (c *Controller) TopicConfigChanged(name string) {
-	c.mailbox.post(event{name: "TopicUncleanLeaderElectionEnable", key: "TopicUncleanLeaderElectionEnable " + name, run: func() {
-		if c.term != nil {
-			c.term.electLeaderless(func(p *partition) bool { return p.Topic == name })
-		}
-	}})
+	const event = "TopicUncleanLeaderElectionEnable"
+	c.electLeaderless(event, event+" "+name, func(p *partition) bool { return p.Topic == name })
 }
 
 // BrokerConfigChanged tells the controller that the brokers' own default for unclean leaders is another.
 func (c *Controller) BrokerConfigChanged() {
-	c.mailbox.post(event{name: "UncleanLeaderElectionEnable", key: "UncleanLeaderElectionEnable", run: func() {
+	const event = "UncleanLeaderElectionEnable"
+	c.electLeaderless(event, event, everyPartition)
+}
+
+func (c *Controller) electLeaderless(name, key string, pass func(*partition) bool) {
+	c.mailbox.post(event{name: name, key: key, run: func() {
 		if c.term != nil {
-			c.term.electLeaderless(everyPartition)
+			c.term.electLeaderless(pass)
 		}
 	}})
 }

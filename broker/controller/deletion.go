@@ -11,14 +11,16 @@ import (
 	"github.com/zurau/zurau/broker/topic"
 )
 
-// Deletion of topics (Kafka: TopicDeletionManager). A mark under /admin/delete_topics queues a topic. Its partitions leave
-// the metadata, its replicas are stopped, then told to delete their logs; when all have answered, the znodes go, the
-// mark last, so that a controller that dies half-way leaves a mark for the next one.
+// Deletion of topics (Kafka: TopicDeletionManager). A mark under /admin/delete_topics queues a topic. Its
+// partitions leave the metadata, its replicas are stopped, then told to delete their logs; when all have
+// answered, the znodes go, the mark last, so that a controller that dies half-way leaves a mark for the next
+// one.
 //
-// A topic waits (it is ineligible) while one of its replicas is away or refused, and while it is reassigned. A broker
-// that comes back, and the end of the reassignment, let it go on.
+// A topic waits (it is ineligible) while one of its replicas is away or refused, and while it is reassigned.
+// A broker that comes back, and the end of the reassignment, let it go on.
 
-// queueDeletionsFound queues the marks found at the start of a term; they run after the state machines have started.
+// queueDeletionsFound queues the marks found at the start of a term; they run after the state machines have
+// started.
 func (t *term) queueDeletionsFound() {
 	marks := t.readDeletionMarks()
 	if !t.opt.DeleteTopicEnable {
@@ -45,7 +47,7 @@ func (t *term) readDeletionMarks() []string {
 // mustWait tells whether a topic cannot be deleted now.
 func (t *term) mustWait(s *topicState) bool {
 	for _, p := range s.partitions {
-		if p.reassigned() || slices.ContainsFunc(p.replicas, func(b int32) bool { return !t.cluster.isOnline(p, b) }) {
+		if p.reassigned() || len(keep(p.replicas, t.cluster.online(p))) < len(p.replicas) {
 			return true
 		}
 	}
@@ -88,7 +90,9 @@ func (t *term) deletionsAsked() {
 
 func (t *term) dropMarks(names []string) {
 	if len(names) > 0 {
-		t.write("marks of topics to delete", func(ctx context.Context) error { return t.zk.UnmarkTopics(ctx, t.epoch, names) })
+		t.write("marks of topics to delete", func(ctx context.Context) error {
+			return t.zk.UnmarkTopics(ctx, t.epoch, names)
+		})
 	}
 }
 
@@ -109,12 +113,13 @@ func (t *term) resumeDeletions() {
 		}
 	}
 	for _, s := range retry {
-		t.moveReplicas(s.replicas(func(p *partition, b int32) bool { return p.replicaStates[b] == deletionIneligible }), offlineReplica)
+		t.moveReplicas(s.replicasIn(deletionIneligible), offlineReplica)
 	}
 	t.startDeletion(start)
 }
 
-// startDeletion takes the topics' partitions out of the brokers' metadata and has their replicas stopped and deleted.
+// startDeletion takes the topics' partitions out of the brokers' metadata and has their replicas stopped and
+// deleted.
 func (t *term) startDeletion(topics []*topicState) {
 	if len(topics) == 0 || !t.alive() {
 		return
@@ -217,36 +222,37 @@ func (t *term) deletionMayGoOn(rs []replica) {
 	}
 }
 
-// finishDeletion removes what is left of a topic all of whose replicas are deleted: its znodes, its configuration and,
-// last, the mark.
+// finishDeletion removes what is left of a topic all of whose replicas are deleted: its znodes, its
+// configuration and, last, the mark.
 func (t *term) finishDeletion(name string) {
 	if s := t.cluster.topics[name]; s != nil {
-		t.moveReplicas(s.replicas(nil), nonExistentReplica)
+		t.moveReplicas(s.replicas(), nonExistentReplica)
 	}
 	t.topicWatch[name].Stop()
 	delete(t.topicWatch, name)
-	err := t.write("deletion of topic "+name, func(ctx context.Context) error { return t.zk.RemoveTopic(ctx, t.epoch, name) })
-	if !t.alive() {
-		return // the mark is still there, and the next term goes on
+	err := t.write("deletion of topic "+name, func(ctx context.Context) error {
+		return t.zk.RemoveTopic(ctx, t.epoch, name)
+	})
+	if err != nil {
+		return // it stays queued: the next resumption, or the next controller by its mark, tries again
 	}
 	t.cluster.removeTopic(name)
 	t.recount = true
-	if err == nil {
-		t.log.Info("Topic deleted", zap.String("topic", name))
-	}
+	t.log.Info("Topic deleted", zap.String("topic", name))
 }
 
-// replicas returns the topic's replicas that pass.
-func (s *topicState) replicas(pass func(*partition, int32) bool) []replica {
-	return replicasOf(s.sorted(), pass)
+// replicas returns all replicas of the topic.
+func (s *topicState) replicas() []replica { return replicasOf(s.sorted(), nil) }
+
+// replicasIn returns the replicas of the topic that are in a state.
+func (s *topicState) replicasIn(state replicaState) []replica {
+	return replicasOf(s.sorted(), func(p *partition, b int32) bool { return p.replicaStates[b] == state })
 }
 
 // all tells whether every replica of the topic is in a state; true for a topic without partitions.
 func (s *topicState) all(state replicaState) bool {
-	return len(s.replicas(func(p *partition, b int32) bool { return p.replicaStates[b] != state })) == 0
+	return len(s.replicasIn(state)) == len(s.replicas())
 }
 
 // any tells whether some replica of the topic is in a state.
-func (s *topicState) any(state replicaState) bool {
-	return len(s.replicas(func(p *partition, b int32) bool { return p.replicaStates[b] == state })) > 0
-}
+func (s *topicState) any(state replicaState) bool { return len(s.replicasIn(state)) > 0 }

@@ -3,7 +3,8 @@ package controller
 import "slices"
 
 // Elections as pure functions of the assignment, the ISR and who is up (Kafka: Election.scala and
-// PartitionLeaderElectionAlgorithms). The first replica of the assignment is the preferred leader, so order matters.
+// PartitionLeaderElectionAlgorithms). The first replica of the assignment is the preferred leader, so order
+// matters.
 
 // noLeader stands in the state znode of a partition that nobody leads.
 const noLeader int32 = -1
@@ -15,10 +16,12 @@ type verdict struct {
 	unclean bool // the leader was not in the ISR: acknowledged records may be lost
 }
 
-// up tells whether a replica can be asked to lead or follow: its broker is registered and its log directory in order.
+// up tells whether a replica can be asked to lead or follow: its broker is registered and its log directory
+// in order.
 type up func(replica int32) bool
 
-// electInitial makes the first leadership of a new partition: whoever is up is in sync, the first of them leads.
+// electInitial makes the first leadership of a new partition: whoever is up is in sync, the first of them
+// leads.
 func electInitial(assignment []int32, live up) (verdict, bool) {
 	isr := keep(assignment, live)
 	if len(isr) == 0 {
@@ -27,8 +30,8 @@ func electInitial(assignment []int32, live up) (verdict, bool) {
 	return verdict{leader: isr[0], isr: isr}, true
 }
 
-// electOffline replaces a leader that is gone by the first replica that is up and in sync; the ISR loses its dead
-// members. With no such replica, and only if uncleanAllowed, any replica that is up leads, alone.
+// electOffline replaces a leader that is gone by the first replica that is up and in sync; the ISR loses its
+// dead members. With no such replica, and only if uncleanAllowed, any replica that is up leads, alone.
 func electOffline(assignment, isr []int32, live up, uncleanAllowed bool) (verdict, bool) {
 	for _, r := range assignment {
 		if live(r) && slices.Contains(isr, r) {
@@ -56,7 +59,8 @@ func electReassigned(target, isr []int32, live up) (verdict, bool) {
 	return verdict{}, false
 }
 
-// electPreferred gives the lead to the first replica of the assignment if it is up and in sync, and to nobody else.
+// electPreferred gives the lead to the first replica of the assignment if it is up and in sync, and to nobody
+// else.
 func electPreferred(assignment, isr []int32, live up) (verdict, bool) {
 	if len(assignment) == 0 {
 		return verdict{}, false
@@ -64,8 +68,8 @@ func electPreferred(assignment, isr []int32, live up) (verdict, bool) {
 	return electReassigned(assignment[:1], isr, live)
 }
 
-// electForShutdown moves the lead to the first in-sync replica that is up and not itself leaving; everyone who is leaving
-// goes out of the ISR. live counts leaving brokers as up.
+// electForShutdown moves the lead to the first in-sync replica that is up and not itself leaving; everyone
+// who is leaving goes out of the ISR. live counts leaving brokers as up.
 func electForShutdown(assignment, isr []int32, live, leaving up) (verdict, bool) {
 	for _, r := range assignment {
 		if live(r) && slices.Contains(isr, r) && !leaving(r) {
@@ -75,8 +79,9 @@ func electForShutdown(assignment, isr []int32, live, leaving up) (verdict, bool)
 	return verdict{}, false
 }
 
-// withoutReplica takes a replica that went offline out of a leadership: it leads no more, and it leaves the ISR unless it
-// is the last member, whose log is then the only one known to be complete. A false answer means it was not in the ISR.
+// withoutReplica takes a replica that went offline out of a leadership: it leads no more, and it leaves the
+// ISR unless it is the last member, whose log is then the only one known to be complete. A false answer means
+// it was not in the ISR.
 func withoutReplica(leader int32, isr []int32, gone int32) (int32, []int32, bool) {
 	if !slices.Contains(isr, gone) {
 		return leader, isr, false

@@ -11,7 +11,8 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// elect looks who the controller is and stands for election if nobody is (Kafka: processReelect, ControllerChange).
+// elect looks who the controller is and stands for election if nobody is (Kafka: processReelect,
+// ControllerChange).
 func (c *Controller) elect() {
 	if c.session == nil || !c.session.LeaseValid() {
 		return // its next life, or the lease's return, will come as an event
@@ -40,7 +41,7 @@ func (c *Controller) follow(active zkmeta.Controller) {
 		c.log.Info("Another broker is the controller", zap.Int32("active", active.BrokerID))
 	}
 	if active.KRaft() {
-		c.log.Error("The cluster is migrating to KRaft: its controller is none of ours, and this broker must not take part",
+		c.log.Error("The cluster is migrating to KRaft; this broker must not take part in it",
 			zap.Int32("active", active.BrokerID), zap.Int32("kraft_controller_epoch", active.KRaftEpoch))
 	}
 }
@@ -73,7 +74,8 @@ func (c *Controller) takeOffice(epoch zkmeta.Epoch) {
 	c.term = t
 	c.activeID.Store(c.opt.BrokerID)
 	c.epoch.Store(epoch.Epoch)
-	c.log.Info("Elected as the controller", zap.Int32("controller_epoch", epoch.Epoch), zap.Int32("epoch_zk_version", epoch.ZkVersion))
+	c.log.Info("Elected as the controller", zap.Int32("controller_epoch", epoch.Epoch),
+		zap.Int32("epoch_zk_version", epoch.ZkVersion))
 	t.begin()
 }
 
@@ -109,7 +111,8 @@ func (c *Controller) newTerm(epoch zkmeta.Epoch) *term {
 	return t
 }
 
-// resign gives the office up here; /controller is already somebody else's, or gone (Kafka: onControllerResignation).
+// resign gives the office up here; /controller is already somebody else's, or gone (Kafka:
+// onControllerResignation).
 func (c *Controller) resign() {
 	if c.term == nil {
 		return
@@ -120,7 +123,8 @@ func (c *Controller) resign() {
 	c.epoch.Store(0)
 }
 
-// abandon resigns from a term that ended in trouble. If /controller is still ours it is given back, for others to stand.
+// abandon resigns from a term that ended in trouble. If /controller is still ours it is given back, for
+// others to stand.
 func (c *Controller) abandon(during string) {
 	why := c.term.over
 	c.log.Warn("The term as controller ends", zap.String("event", during), zap.Error(why))
@@ -130,8 +134,9 @@ func (c *Controller) abandon(during string) {
 	c.elect()
 }
 
-// giveBack deletes /controller, which this session holds though no term runs, or will soon (Kafka: triggerControllerMove).
-// The epoch is read, not remembered: after an election whose outcome stayed unknown nobody knows it.
+// giveBack deletes /controller, which this session holds though no term runs, or will soon (Kafka:
+// triggerControllerMove). The epoch is read, not remembered: after an election whose outcome stayed unknown
+// nobody knows it.
 func (c *Controller) giveBack(patience time.Duration) {
 	ctx, cancel := context.WithTimeout(c.session.Context(), patience)
 	defer cancel()
@@ -144,8 +149,9 @@ func (c *Controller) giveBack(patience time.Duration) {
 	}
 }
 
-// begin reads the cluster from ZooKeeper, tells every broker who is the controller and who leads, and finishes what the
-// last controller left undone (Kafka: onControllerFailover). Watches are armed before anything is read.
+// begin reads the cluster from ZooKeeper, tells every broker who is the controller and who leads, and
+// finishes what the last controller left undone (Kafka: onControllerFailover). Watches are armed before
+// anything is read.
 func (t *term) begin() {
 	t.setUpFeature()
 	t.watch()
@@ -157,7 +163,8 @@ func (t *term) begin() {
 	}
 	t.log.Info("Read the cluster from ZooKeeper", zap.Int32("controller_epoch", t.epoch.Epoch),
 		zap.Int32s("brokers", t.cluster.brokerIDs()), zap.Int("topics", len(t.cluster.topics)))
-	t.tellBrokers(t.cluster.brokerIDs()...) // must come before the first LeaderAndIsr: followers look leaders up in it
+	// Before the first LeaderAndIsr: followers look their leaders up in it.
+	t.tellBrokers(t.cluster.brokerIDs()...)
 	t.startReplicas()
 	t.startPartitions()
 	t.resumeDeletions()
@@ -191,8 +198,8 @@ func (t *term) load() {
 	}
 }
 
-// startReplicas sorts the replicas into online and offline ones and moves each to where it is, which sends every
-// broker the state of all its partitions.
+// startReplicas sorts the replicas into online and offline ones and moves each to where it is, which sends
+// every broker the state of all its partitions.
 func (t *term) startReplicas() {
 	all := replicasOf(t.cluster.selectPartitions(everyPartition), nil)
 	var online, offline []replica
@@ -201,7 +208,7 @@ func (t *term) startReplicas() {
 			r.replicaStates[r.broker] = onlineReplica
 			online = append(online, r)
 		} else {
-			r.replicaStates[r.broker] = deletionIneligible // if its topic is to be deleted; else it becomes offline now
+			r.replicaStates[r.broker] = deletionIneligible // from where it may become offline, which it does now
 			offline = append(offline, r)
 		}
 	}

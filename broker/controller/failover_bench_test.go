@@ -12,8 +12,8 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// BenchmarkFailover is the time from the death of a controller that led a third of 2,000 partitions, replicated over three
-// brokers, to the last request of the new one.
+// BenchmarkFailover is the time from the death of a controller that led a third of 2,000 partitions,
+// replicated over three brokers, to the last request of the new one.
 func BenchmarkFailover(b *testing.B) {
 	const topics, partitions = 200, 10
 	s := &stage{t: b, level: ibp.Latest, deleteTopics: true, registered: make(map[int32]*zkmeta.Client)}

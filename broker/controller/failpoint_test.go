@@ -18,8 +18,9 @@ import (
 	"github.com/zurau/zurau/zkmeta/zkserver"
 )
 
-// TestAControllerMayDieBetweenAnyTwoWrites kills the controller after each number of ZooKeeper writes of each operation
-// that takes several. Whoever is elected next finishes what the first one began (invariant I16, scenario B3).
+// TestAControllerMayDieBetweenAnyTwoWrites kills the controller after each number of ZooKeeper writes of each
+// operation that takes several. Whoever is elected next finishes what the first one began (invariant I16,
+// scenario B3).
 func TestAControllerMayDieBetweenAnyTwoWrites(t *testing.T) {
 	ctx := context.Background()
 	parts := map[int32][]int32{0: {1, 2}, 1: {2, 1}}
@@ -94,8 +95,9 @@ func allLed(s *zkmeta.Session, partitions int) error {
 	return nil
 }
 
-// dieAfter runs an operation under a controller that is cut off after some writes, starts its broker anew and waits for
-// the end of the operation. With less than 0 nobody dies, and it returns how many writes the controller needed.
+// dieAfter runs an operation under a controller that is cut off after some writes, starts its broker anew and
+// waits for the end of the operation. With less than 0 nobody dies, and it returns how many writes the
+// controller needed.
 func dieAfter(t *testing.T, writes int, before, do, after func(*zkmeta.Session) error) int {
 	server := startZooKeeper(t, zkserver.Options{Addr: "127.0.0.1:0", TickTime: 250 * time.Millisecond})
 	t.Cleanup(func() { server.Close() })

@@ -19,7 +19,8 @@ import (
 	"github.com/zurau/zurau/zkmeta/zkserver"
 )
 
-// peer is a broker that is nothing but a session, a registration, a listener and a controller, all of them real.
+// peer is a broker that is nothing but a session, a registration, a listener and a controller, all of them
+// real.
 type peer struct {
 	*receiver
 	id int32
@@ -153,8 +154,8 @@ func TestAControllerThatLosesItsSessionIsFollowedByAnother(t *testing.T) {
 	}
 }
 
-// A controller that cannot reach ZooKeeper any more gives up its office before anybody else can have it, and stands
-// again when ZooKeeper is back.
+// A controller that cannot reach ZooKeeper any more gives up its office before anybody else can have it, and
+// stands again when ZooKeeper is back.
 func TestWithoutZooKeeperThereIsNoController(t *testing.T) {
 	o := zkserver.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0", TickTime: 250 * time.Millisecond}
 	server := startZooKeeper(t, o)

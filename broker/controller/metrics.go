@@ -32,9 +32,12 @@ func (n *numbers) register(r *metrics.Registry, queue func() int) {
 	gauge("kafkacontroller_globalpartitioncount", "Partitions of the cluster.", n.partitions.Load)
 	gauge("kafkacontroller_offlinepartitionscount", "Partitions without a living leader.", n.offlinePartitions.Load)
 	gauge("kafkacontroller_topicstodeletecount", "Topics queued for deletion.", n.topicsToDelete.Load)
-	gauge("controllereventmanager_eventqueuesize", "Events that wait for the controller.", func() int64 { return int64(queue()) })
+	gauge("controllereventmanager_eventqueuesize", "Events that wait for the controller.", func() int64 {
+		return int64(queue())
+	})
 	r.Counter("kafka_controller_controllerstats_leaderelection_total", "Leaders elected.", n.elections.Load)
-	r.Counter("kafka_controller_controllerstats_uncleanleaderelections_total", "Leaders elected from outside the ISR.", n.uncleanElections.Load)
+	r.Counter("kafka_controller_controllerstats_uncleanleaderelections_total", "Leaders elected from outside the ISR.",
+		n.uncleanElections.Load)
 }
 
 // count takes the numbers of a term; nil is none.

@@ -26,19 +26,19 @@ func (t *term) watch() {
 	children(zkmeta.DeleteTopicsPath, "TopicDeletion", t.deletionsAsked)
 	children(zkmeta.LogDirEventPath, "LogDirEventNotification", t.logDirsFailed)
 	children(zkmeta.IsrChangePath, "IsrChangeNotification", t.isrsChanged)
-	t.watches = append(t.watches, t.zk.WatchData(zkmeta.PreferredElectionPath, t.hint("PreferredReplicaElection", t.preferredElectionAsked)))
+	t.watches = append(t.watches, t.zk.WatchData(zkmeta.PreferredElectionPath,
+		t.hint("PreferredReplicaElection", t.preferredElectionAsked)))
 }
 
 // forgetNotifications deletes what lies there from before the term: everything is read afresh anyhow.
 func (t *term) forgetNotifications() {
-	t.removeLogDirEvents(t.readNotifications((*zkmeta.Session).LogDirEvents))
-	t.removeISRChanges(t.readNotifications((*zkmeta.Session).IsrChanges))
+	t.removeLogDirEvents(t.readNotifications(t.zk.LogDirEvents))
+	t.removeISRChanges(t.readNotifications(t.zk.IsrChanges))
 }
 
-func (t *term) readNotifications(read func(*zkmeta.Session, context.Context) (zkmeta.Notifications, error)) zkmeta.Notifications {
-	var n zkmeta.Notifications
+func (t *term) readNotifications(read func(context.Context) (zkmeta.Notifications, error)) (n zkmeta.Notifications) {
 	t.read(func(ctx context.Context) (err error) {
-		n, err = read(t.zk, ctx)
+		n, err = read(ctx)
 		return err
 	})
 	return n
@@ -46,19 +46,23 @@ func (t *term) readNotifications(read func(*zkmeta.Session, context.Context) (zk
 
 func (t *term) removeLogDirEvents(n zkmeta.Notifications) {
 	if len(n.Names) > 0 {
-		t.write("log directory events", func(ctx context.Context) error { return t.zk.RemoveLogDirEvents(ctx, t.epoch, n.Names) })
+		t.write("log directory events", func(ctx context.Context) error {
+			return t.zk.RemoveLogDirEvents(ctx, t.epoch, n.Names)
+		})
 	}
 }
 
 func (t *term) removeISRChanges(n zkmeta.Notifications) {
 	if len(n.Names) > 0 {
-		t.write("ISR change notifications", func(ctx context.Context) error { return t.zk.RemoveIsrChanges(ctx, t.epoch, n.Names) })
+		t.write("ISR change notifications", func(ctx context.Context) error {
+			return t.zk.RemoveIsrChanges(ctx, t.epoch, n.Names)
+		})
 	}
 }
 
 // isrsChanged takes over ISRs that leaders of a protocol level below 2.7-IV2 wrote into ZooKeeper themselves.
 func (t *term) isrsChanged() {
-	changes := t.readNotifications((*zkmeta.Session).IsrChanges)
+	changes := t.readNotifications(t.zk.IsrChanges)
 	if len(changes.Names) == 0 {
 		return
 	}
@@ -76,10 +80,10 @@ func (t *term) isrsChanged() {
 	t.removeISRChanges(changes)
 }
 
-// logDirsFailed asks the brokers that lost a log directory for the state of each of their replicas: the ones they
-// cannot open answer KAFKA_STORAGE_ERROR.
+// logDirsFailed asks the brokers that lost a log directory for the state of each of their replicas: the ones
+// they cannot open answer KAFKA_STORAGE_ERROR.
 func (t *term) logDirsFailed() {
-	events := t.readNotifications((*zkmeta.Session).LogDirEvents)
+	events := t.readNotifications(t.zk.LogDirEvents)
 	if len(events.Names) == 0 {
 		return
 	}
@@ -91,8 +95,8 @@ func (t *term) logDirsFailed() {
 	t.removeLogDirEvents(events)
 }
 
-// onLeaderAndISRResponse keeps track of log directories. Other errors of partitions are noise: a new controller is
-// answered STALE_CONTROLLER_EPOCH for all it repeats.
+// onLeaderAndISRResponse keeps track of log directories. Other errors of partitions are noise: a new
+// controller is answered STALE_CONTROLLER_EPOCH for all it repeats.
 func (t *term) onLeaderAndISRResponse(broker int32, resp *kmsg.LeaderAndISRResponse) {
 	t.logRefusal(broker, resp.ErrorCode)
 	if resp.ErrorCode != 0 {
@@ -123,7 +127,8 @@ func (t *term) onLeaderAndISRResponse(broker int32, resp *kmsg.LeaderAndISRRespo
 		}
 	}
 	if len(offline) > 0 {
-		t.log.Warn("A broker lost replicas with a log directory", zap.Int32("broker", broker), zap.Int("replicas", len(offline)))
+		t.log.Warn("A broker lost replicas with a log directory",
+			zap.Int32("broker", broker), zap.Int("replicas", len(offline)))
 		t.replicasOffline(offline)
 	}
 }

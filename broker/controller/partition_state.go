@@ -50,8 +50,11 @@ const (
 	leaderLeaving                       // the leader's broker shuts down
 )
 
-// elect is the election of one partition: the verdict, and who must hear of it. Pure in the cluster and its arguments.
-func (c *cluster) elect(p *partition, isr []int32, how strategy, uncleanAllowed bool) (v verdict, tell []int32, ok bool) {
+// elect is the election of one partition: the verdict, and who must hear of it. Pure in the cluster and its
+// arguments.
+func (c *cluster) elect(
+	p *partition, isr []int32, how strategy, uncleanAllowed bool,
+) (v verdict, tell []int32, ok bool) {
 	online := c.online(p)
 	reachable := func(b int32) bool { return c.isReachable(p, b) }
 	switch how {
@@ -78,8 +81,8 @@ func (p *partition) target() []int32 {
 // failures are the partitions that could not be moved, each with its reason.
 type failures map[topic.Partition]error
 
-// movePartitions brings partitions to a state and tells the brokers. Illegal moves are logged and left out. how is
-// needed only on the way to onlinePartition.
+// movePartitions brings partitions to a state and tells the brokers. Illegal moves are logged and left out.
+// how is needed only on the way to onlinePartition.
 func (t *term) movePartitions(ps []*partition, to partitionState, how strategy) failures {
 	failed := make(failures)
 	var legal []*partition
@@ -109,7 +112,8 @@ func (t *term) movePartitions(ps []*partition, to partitionState, how strategy) 
 
 func (t *term) setPartitionState(p *partition, to partitionState) {
 	if p.state != to {
-		t.changes.Info("Changed partition state", t.about(p.Partition, zap.Stringer("from", p.state), zap.Stringer("to", to))...)
+		t.changes.Info("Changed partition state",
+			t.about(p.Partition, zap.Stringer("from", p.state), zap.Stringer("to", to))...)
 		p.state, t.recount = to, true
 	}
 }
@@ -137,13 +141,14 @@ func (t *term) initialise(fresh []*partition, failed failures) {
 	}
 }
 
-// electRounds bounds how often an election is repeated because the state znode changed between our read and our write.
-// Only leaders of old protocol levels and operators with a shell write it beside us.
+// electRounds bounds how often an election is repeated because the state znode changed between our read and
+// our write. Only leaders of old protocol levels and operators with a shell write it beside us.
 const electRounds = 10
 
 var errStateMoved = errors.New("the state znode kept changing under the election")
 
-// elect chooses leaders for partitions that had one. The state znode is read afresh: its version guards the write.
+// elect chooses leaders for partitions that had one. The state znode is read afresh: its version guards the
+// write.
 func (t *term) elect(ps []*partition, how strategy, failed failures) {
 	for round := 0; len(ps) > 0 && t.alive(); round++ {
 		if round == electRounds {
@@ -209,7 +214,8 @@ func electionFailure(how strategy, p *partition, st zkmeta.PartitionState) error
 		p, p.replicas, st.ISR)
 }
 
-// uncleanAllowed tells, for the topics that could not get a leader otherwise, whether an unclean one is allowed.
+// uncleanAllowed tells, for the topics that could not get a leader otherwise, whether an unclean one is
+// allowed.
 func (t *term) uncleanAllowed(ps []*partition, current states, how strategy) map[string]bool {
 	if how != leaderOffline && how != leaderOfflineForced {
 		return nil
@@ -230,8 +236,8 @@ func (t *term) uncleanAllowed(ps []*partition, current states, how strategy) map
 func (t *term) lead(p *partition, st zkmeta.PartitionState) {
 	old := p.leadership
 	p.leadership = &st
-	fields := t.about(p.Partition, zap.Int32("leader", st.Leader), zap.Int32("leader_epoch", st.LeaderEpoch), zap.Int32s("isr", st.ISR),
-		zap.Int32("partition_epoch", st.ZkVersion))
+	fields := t.about(p.Partition, zap.Int32("leader", st.Leader), zap.Int32("leader_epoch", st.LeaderEpoch),
+		zap.Int32s("isr", st.ISR), zap.Int32("partition_epoch", st.ZkVersion))
 	if old != nil {
 		fields = append(fields, zap.Int32("old_leader", old.Leader), zap.Int32s("old_isr", old.ISR))
 	}
@@ -241,7 +247,8 @@ func (t *term) lead(p *partition, st zkmeta.PartitionState) {
 // electLeaderless tries to give every partition without a living leader that passes one.
 func (t *term) electLeaderless(pass func(*partition) bool) {
 	t.movePartitions(t.cluster.selectPartitions(func(p *partition) bool {
-		return (p.state == newPartition || p.state == offlinePartition) && !t.cluster.isBeingDeleted(p.Topic) && pass(p)
+		leaderless := p.state == newPartition || p.state == offlinePartition
+		return leaderless && !t.cluster.isBeingDeleted(p.Topic) && pass(p)
 	}), onlinePartition, leaderOffline)
 }
 

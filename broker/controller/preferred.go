@@ -8,9 +8,9 @@ import (
 	"github.com/zurau/zurau/broker/topic"
 )
 
-// preferredElectionAsked gives partitions back to their first replica, as /admin/preferred_replica_election asks (Kafka:
-// PreferredReplicaLeaderElection). The znode is deleted afterwards, also for partitions that could not be served, and, as Kafka's controller
-// tries at the start of a term, when there is none.
+// preferredElectionAsked gives partitions back to their first replica, as /admin/preferred_replica_election
+// asks (Kafka: PreferredReplicaLeaderElection). The znode is deleted afterwards, also for partitions that
+// could not be served, and, as Kafka's controller tries at the start of a term, when there is none.
 func (t *term) preferredElectionAsked() {
 	var asked []topic.Partition
 	err := t.read(func(ctx context.Context) (err error) {
@@ -24,7 +24,9 @@ func (t *term) preferredElectionAsked() {
 		t.log.Info("Preferred leader election", zap.Int("partitions", len(asked)))
 		t.electPreferred(asked)
 	}
-	t.write("end of the preferred leader election", func(ctx context.Context) error { return t.zk.RemovePreferredElection(ctx, t.epoch) })
+	t.write("end of the preferred leader election", func(ctx context.Context) error {
+		return t.zk.RemovePreferredElection(ctx, t.epoch)
+	})
 }
 
 // electPreferred elects the first replicas of partitions that exist, stay, and are led by another one.

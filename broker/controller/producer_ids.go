@@ -10,7 +10,9 @@ import (
 )
 
 // AllocateProducerIDs gives a broker a block of producer ids that no broker ever had (KIP-730; 67).
-func (c *Controller) AllocateProducerIDs(ctx context.Context, req *kmsg.AllocateProducerIDsRequest) *kmsg.AllocateProducerIDsResponse {
+func (c *Controller) AllocateProducerIDs(
+	ctx context.Context, req *kmsg.AllocateProducerIDsRequest,
+) *kmsg.AllocateProducerIDsResponse {
 	refused := req.ResponseKind().(*kmsg.AllocateProducerIDsResponse)
 	refused.ErrorCode = kerr.NotController.Code
 	return call(ctx, c, "AllocateProducerIds", refused, func(t *term) *kmsg.AllocateProducerIDsResponse {

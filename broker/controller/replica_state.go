@@ -7,7 +7,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// replicaState says how far a replica is in its life (Kafka: ReplicaStateMachine). The states of deletion begin with D.
+// replicaState says how far a replica is in its life (Kafka: ReplicaStateMachine). The states of deletion
+// begin with D.
 type replicaState int8
 
 const (
@@ -43,7 +44,8 @@ func (s replicaState) canBecome(to replicaState) bool {
 	}
 }
 
-// moveReplicas brings replicas to a state, broker by broker, and tells the brokers. Illegal moves are logged and left out.
+// moveReplicas brings replicas to a state, broker by broker, and tells the brokers. Illegal moves are logged
+// and left out.
 func (t *term) moveReplicas(rs []replica, to replicaState) {
 	byBroker := slices.Clone(rs)
 	slices.SortStableFunc(byBroker, func(a, b replica) int { return cmp.Compare(a.broker, b.broker) })
@@ -84,7 +86,8 @@ func (t *term) announce(p *partition, broker int32, to replicaState) bool {
 	switch to {
 	case newReplica:
 		if p.leader() == broker {
-			t.changes.Error("A new replica cannot already be the leader", t.about(p.Partition, zap.Int32("replica", broker))...)
+			t.changes.Error("A new replica cannot already be the leader",
+				t.about(p.Partition, zap.Int32("replica", broker))...)
 			return false
 		}
 		if p.leadership != nil {
@@ -119,8 +122,8 @@ func (t *term) setReplicaState(p *partition, broker int32, to replicaState) {
 	p.replicaStates[broker] = to
 }
 
-// takeOffline stops replicas of one broker, takes them out of the ISR in ZooKeeper and tells the other replicas. A
-// topic that is being deleted has nobody left to tell.
+// takeOffline stops replicas of one broker, takes them out of the ISR in ZooKeeper and tells the other
+// replicas. A topic that is being deleted has nobody left to tell.
 func (t *term) takeOffline(broker int32, ps []*partition) {
 	for _, p := range ps {
 		t.batch.stopReplica(t.cluster, p, broker, false)
@@ -163,6 +166,7 @@ func (t *term) shrinkISR(broker int32, ps []*partition) {
 		ps = keepPartitions(ps, func(p *partition) bool { return again[p.Partition] })
 	}
 	for tp, err := range failed {
-		t.changes.Error("Taking an offline replica out of the ISR failed", t.about(tp, zap.Int32("replica", broker), zap.Error(err))...)
+		t.changes.Error("Taking an offline replica out of the ISR failed",
+			t.about(tp, zap.Int32("replica", broker), zap.Error(err))...)
 	}
 }

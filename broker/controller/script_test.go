@@ -26,8 +26,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestScripts runs testdata/*.txt: commands to a cluster of registrations in a real zkserver and one real
-// controller, whose loop is stepped by the script and whose requests go to a list. Each command prints, in order, what
-// the controller wrote into ZooKeeper (zk:) and what it sent (to N:).
+// controller, whose loop is stepped by the script and whose requests go to a list. Each command prints, in
+// order, what the controller wrote into ZooKeeper (zk:) and what it sent (to N:).
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		s := &stage{t: t, level: ibp.Latest, deleteTopics: true, registered: make(map[int32]*zkmeta.Client), log: zaptest.NewLogger(t)}
@@ -266,7 +266,8 @@ func (s *stage) epochOf(id int32) int64 {
 	return b.Epoch
 }
 
-// alterPartition: alter-partition T-P from=ID leader-epoch=N partition-epoch=N isr=1,2 [v=3] [member-epoch=stale] [recovery=N]
+// alterPartition: alter-partition T-P from=ID leader-epoch=N partition-epoch=N isr=1,2 [v=3]
+// [member-epoch=stale] [recovery=N]
 func (s *stage) alterPartition(d *datadriven.TestData) string {
 	tp, err := topic.ParseDir(d.CmdArgs[0].Key)
 	s.must(err)

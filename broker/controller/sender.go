@@ -91,8 +91,8 @@ type parcel struct {
 	answered func(kmsg.Response)
 }
 
-// sender delivers the requests of one broker in order, one at a time, each again and again until it is answered: a
-// broker that misses one would serve, or refuse, the wrong partitions until the next change.
+// sender delivers the requests of one broker in order, one at a time, each again and again until it is
+// answered: a broker that misses one would serve, or refuse, the wrong partitions until the next change.
 type sender struct {
 	client *wire.Client // of the run goroutine
 	log    *zap.Logger
@@ -156,7 +156,8 @@ func (s *sender) run(ctx context.Context) {
 				return
 			}
 			s.log.Warn("A request of the controller was not delivered, it is sent again",
-				zap.String("request", kmsg.NameForKey(p.req.Key())), zap.String("address", s.address()), zap.Error(err))
+				zap.String("request", kmsg.NameForKey(p.req.Key())), zap.String("address", s.address()),
+				zap.Error(err))
 			select {
 			case <-time.After(resendAfter):
 			case <-ctx.Done():

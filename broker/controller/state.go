@@ -10,8 +10,8 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// cluster is what the controller knows in one term (Kafka: ControllerContext). It starts empty, is filled from ZooKeeper at
-// the start of the term and belongs to the loop.
+// cluster is what the controller knows in one term (Kafka: ControllerContext). It starts empty, is filled
+// from ZooKeeper at the start of the term and belongs to the loop.
 type cluster struct {
 	brokers     map[int32]zkmeta.BrokerInfo        // registered now, leaving ones too
 	leaving     map[int32]bool                     // asked for a controlled shutdown and still registered
@@ -126,7 +126,8 @@ func (t *topicState) sorted() []*partition {
 	return slices.SortedFunc(maps.Values(t.partitions), func(a, b *partition) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-// selectPartitions returns the partitions that pass, by topic and number: every run takes the same decisions in the same order.
+// selectPartitions returns the partitions that pass, by topic and number: every run takes the same decisions
+// in the same order.
 func (c *cluster) selectPartitions(pass func(*partition) bool) []*partition {
 	var found []*partition
 	for _, name := range slices.Sorted(maps.Keys(c.topics)) {

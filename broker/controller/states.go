@@ -10,8 +10,8 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// The state znodes of partitions, as a term reads and writes them. A partition that fails alone goes into failed; what
-// puts the whole term in doubt ends it.
+// The state znodes of partitions, as a term reads and writes them. A partition that fails alone goes into
+// failed; what puts the whole term in doubt ends it.
 
 // states are what state znodes say, or shall say.
 type states = map[topic.Partition]zkmeta.PartitionState
@@ -31,8 +31,8 @@ func (t *term) readStates(ps []*partition) (found states) {
 	return found
 }
 
-// readStatesOf is readStates for partitions that should have a state. One that a later controller wrote fails: whatever
-// made it so, our view is older.
+// readStatesOf is readStates for partitions that should have a state. One that a later controller wrote
+// fails: whatever made it so, our view is older.
 func (t *term) readStatesOf(ps []*partition, failed failures) states {
 	found := t.readStates(ps)
 	if !t.alive() {
@@ -57,15 +57,15 @@ func (t *term) createStates(wanted states, failed failures) states {
 	return created
 }
 
-// updateStates rewrites state znodes that still have the version they were read with. It returns those that are now as
-// wanted, with their new version, and the ones that had another version.
+// updateStates rewrites state znodes that still have the version they were read with. It returns those that
+// are now as wanted, with their new version, and the ones that had another version.
 func (t *term) updateStates(wanted states, failed failures) (written states, again map[topic.Partition]bool) {
 	return t.writeStates(wanted, failed, t.zk.UpdateStates)
 }
 
-type stateWriter func(context.Context, zkmeta.Epoch, map[topic.Partition]zkmeta.PartitionState) map[topic.Partition]zkmeta.StateResult
-
-func (t *term) writeStates(wanted states, failed failures, write stateWriter) (written states, again map[topic.Partition]bool) {
+func (t *term) writeStates(wanted states, failed failures,
+	write func(context.Context, zkmeta.Epoch, states) map[topic.Partition]zkmeta.StateResult,
+) (written states, again map[topic.Partition]bool) {
 	written, again = make(states, len(wanted)), make(map[topic.Partition]bool)
 	if len(wanted) == 0 || !t.alive() {
 		return written, again

@@ -11,10 +11,11 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// term is one period in office, from a won election to the first reason to doubt it. All of it belongs to the loop.
+// term is one period in office, from a won election to the first reason to doubt it. All of it belongs to the
+// loop.
 //
-// over is sticky, as in bufio.Writer: the state machines do not check each write, because a term that is over reads, writes and
-// sends nothing, and the loop throws it away when the event is done.
+// over is sticky, as in bufio.Writer: the state machines do not check each write, because a term that is over
+// reads, writes and sends nothing, and the loop throws it away when the event is done.
 type term struct {
 	opt     *Options
 	zk      *zkmeta.Session
@@ -35,7 +36,8 @@ type term struct {
 	changes *zap.Logger
 }
 
-// alive tells whether the term still lasts. The lease is asked first: a broker that slept must not act on what it knew.
+// alive tells whether the term still lasts. The lease is asked first: a broker that slept must not act on
+// what it knew.
 func (t *term) alive() bool {
 	if t.over == nil && !t.zk.LeaseValid() {
 		t.end(errLeaseLost)
@@ -52,8 +54,8 @@ func (t *term) end(why error) {
 	}
 }
 
-// read makes one reading call. A failed one ends the term, for what was not read must not be taken for what is not
-// there; only data that cannot be understood is the caller's business.
+// read makes one reading call. A failed one ends the term, for what was not read must not be taken for what
+// is not there; only data that cannot be understood is the caller's business.
 func (t *term) read(call func(ctx context.Context) error) error {
 	if !t.alive() {
 		return t.over
@@ -66,8 +68,8 @@ func (t *term) read(call func(ctx context.Context) error) error {
 	return err
 }
 
-// write makes one writing call. A refusal is certain and only logged; the end of the epoch and an unknown outcome end
-// the term.
+// write makes one writing call. A refusal is certain and only logged; the end of the epoch and an unknown
+// outcome end the term.
 func (t *term) write(what string, call func(ctx context.Context) error) error {
 	if !t.alive() {
 		return t.over
@@ -83,7 +85,8 @@ func (t *term) write(what string, call func(ctx context.Context) error) error {
 
 // inDoubt tells the errors after which a controller does not know what is true any more.
 func inDoubt(err error) bool {
-	return errors.Is(err, zkmeta.ErrUnknown) || errors.Is(err, zkmeta.ErrNotSent) || errors.Is(err, zkmeta.ErrControllerMoved)
+	return errors.Is(err, zkmeta.ErrUnknown) || errors.Is(err, zkmeta.ErrNotSent) ||
+		errors.Is(err, zkmeta.ErrControllerMoved)
 }
 
 // about are the fields every line of the state change log begins with.
@@ -92,15 +95,17 @@ func (t *term) about(tp topic.Partition, more ...zap.Field) []zap.Field {
 		zap.Stringer("partition", tp)}, more...)
 }
 
-// logRefusal notes a request that a broker took and did not follow. Nothing is sent again: the broker knows better, or
-// its registration is about to change.
+// logRefusal notes a request that a broker took and did not follow. Nothing is sent again: the broker knows
+// better, or its registration is about to change.
 func (t *term) logRefusal(broker int32, code int16) {
 	if code != 0 {
-		t.log.Error("A broker refused a request of the controller", zap.Int32("broker", broker), zap.String("error", kerr.ForCode(code).Name))
+		t.log.Error("A broker refused a request of the controller",
+			zap.Int32("broker", broker), zap.String("error", kerr.ForCode(code).Name))
 	}
 }
 
-// leave ends everything the term started. Requests that are not delivered yet are forgotten: the next controller sends its own.
+// leave ends everything the term started. Requests that are not delivered yet are forgotten: the next
+// controller sends its own.
 func (t *term) leave() {
 	for _, w := range t.watches {
 		w.Stop()

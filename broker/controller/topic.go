@@ -12,7 +12,8 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// readTopicNames lists the topics in order and watches each znode, the ones that cannot be read too: they may be mended.
+// readTopicNames lists the topics in order and watches each znode, the ones that cannot be read too: they may
+// be mended.
 func (t *term) readTopicNames() []string {
 	var names []string
 	t.read(func(ctx context.Context) (err error) {
@@ -56,7 +57,8 @@ func (t *term) readTopics(names []string) map[string]zkmeta.TopicAssignment {
 	return found
 }
 
-// giveTopicIDs gives the topics that have none an id (KIP-516): tools older than 2.8 and kafka-topics --zookeeper make such.
+// giveTopicIDs gives the topics that have none an id (KIP-516): tools older than 2.8 and kafka-topics
+// --zookeeper make such.
 func (t *term) giveTopicIDs(names []string) {
 	for _, name := range names {
 		s := t.cluster.topics[name]
@@ -72,7 +74,9 @@ func (t *term) giveTopicIDs(names []string) {
 
 // writeTopic writes a topic's assignment as we know it; keys that others put there stay.
 func (t *term) writeTopic(s *topicState) {
-	t.write("assignment of topic "+s.name, func(ctx context.Context) error { return t.zk.SetTopic(ctx, t.epoch, s.name, s.assignment()) })
+	t.write("assignment of topic "+s.name, func(ctx context.Context) error {
+		return t.zk.SetTopic(ctx, t.epoch, s.name, s.assignment())
+	})
 }
 
 // assignment is the content of the topic's znode.
@@ -134,8 +138,8 @@ func (t *term) createPartitions(fresh []*partition) {
 	t.moveReplicas(replicasOf(fresh, nil), onlineReplica)
 }
 
-// topicModified looks what changed in a topic's znode (Kafka: PartitionModifications): new partitions are created.
-// Other changes of the assignment are not asked for this way; what an old tool dropped is put back.
+// topicModified looks what changed in a topic's znode (Kafka: PartitionModifications): new partitions are
+// created. Other changes of the assignment are not asked for this way; what an old tool dropped is put back.
 func (t *term) topicModified(name string) {
 	s := t.cluster.topics[name]
 	if s == nil {
@@ -171,7 +175,8 @@ func (t *term) topicModified(name string) {
 		fresh = append(fresh, s.addPartition(id, a))
 	}
 	if s.lostKeys(a) {
-		t.log.Warn("A tool rewrote a topic without its id or its running reassignment; both are put back", zap.String("topic", name))
+		t.log.Warn("A tool rewrote a topic without its id or its running reassignment; both are put back",
+			zap.String("topic", name))
 		t.writeTopic(s)
 	}
 	if len(fresh) > 0 {
@@ -186,14 +191,16 @@ func (s *topicState) lostKeys(a zkmeta.TopicAssignment) bool {
 		return true
 	}
 	for id, p := range s.partitions {
-		if p.reassigned() && len(a.Adding[id])+len(a.Removing[id]) == 0 && slices.Equal(a.Partitions[id], p.replicas) {
+		lost := len(a.Adding[id])+len(a.Removing[id]) == 0
+		if p.reassigned() && lost && slices.Equal(a.Partitions[id], p.replicas) {
 			return true
 		}
 	}
 	return false
 }
 
-// forgetTopic drops a topic that is gone. Brokers are told nothing: a znode that is missing must never cost data.
+// forgetTopic drops a topic that is gone. Brokers are told nothing: a znode that is missing must never cost
+// data.
 func (t *term) forgetTopic(name string) {
 	t.cluster.removeTopic(name)
 	t.recount = true

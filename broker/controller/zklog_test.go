@@ -23,7 +23,8 @@ var masks = []struct {
 	{regexp.MustCompile(`"timestamp":"[0-9]+"`), `"timestamp":"MS"`},
 }
 
-// writes returns the transactions since the last call, one line each; "checked" are those under /controller_epoch.
+// writes returns the transactions since the last call, one line each; "checked" are those under
+// /controller_epoch.
 func (s *stage) writes() []string {
 	all := readTransactions(s.t.Fatalf, s.dir)
 	fresh := all[s.shown:]

@@ -20,12 +20,13 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// TestZooKeeperWritesAreKafkas leads one cluster through the life that was captured from Apache Kafka, and compares what is
-// written into ZooKeeper, field by field and in order.
+// TestZooKeeperWritesAreKafkas leads one cluster through the life that was captured from Apache Kafka, and
+// compares what is written into ZooKeeper, field by field and in order.
 //
-// testdata/zkops are copies of the captures. Not compared are failed requests (Kafka tries first and asks later), the producer id
-// blocks that each 2.8 broker takes at its start, and the order in which Kafka's hash maps give partitions: what is
-// compared is the sequence of writes to each znode, and the sequence of kinds of writes.
+// testdata/zkops are copies of the captures. Not compared are failed requests (Kafka tries first and asks
+// later), the producer id blocks that each 2.8 broker takes at its start, and the order in which Kafka's hash
+// maps give partitions: what is compared is the sequence of writes to each znode, and the sequence of kinds
+// of writes.
 func TestZooKeeperWritesAreKafkas(t *testing.T) {
 	for _, test := range []struct {
 		release    string
