@@ -41,13 +41,16 @@ type Broker struct {
 	handler      *api.Handler
 	server       *wire.Server
 	lives        *lives
+	dirs         *dirFailures
 
 	undo []func() // what Start has started, ended by Stop in reverse
 }
 
 // New takes a checked configuration. Nothing is opened before Start.
 func New(cfg *config.Broker, logger *zap.Logger) *Broker {
-	return &Broker{static: cfg, root: logger, logger: logger.Named("kafka.server.KafkaServer"), dynamic: config.NewDynamic(cfg)}
+	b := &Broker{static: cfg, root: logger, logger: logger.Named("kafka.server.KafkaServer"), dynamic: config.NewDynamic(cfg)}
+	b.dirs = newDirFailures(b)
+	return b
 }
 
 // Start brings the broker up. When it returns nil the broker is registered and answers; clients' requests wait in
@@ -96,6 +99,7 @@ func (b *Broker) lockStorage() (err error) {
 		HighWatermarkInterval:   c.HighWatermarkCheckpoint,
 		ProducerExpiration:      c.ProducerIDExpiration,
 		ProducerExpirationCheck: c.ProducerIDExpirationCheck,
+		OnDirFailure:            b.dirs.note,
 	})
 	if err != nil {
 		return err
@@ -204,11 +208,17 @@ func (b *Broker) join(ctx context.Context, session *zkmeta.Session) error {
 	b.onStop(b.controller.Stop)
 	b.lives = startLives(b, session)
 	b.onStop(b.lives.stop)
+	b.dirs.start()
+	b.onStop(b.dirs.stop)
 	return nil
 }
 
 // Ready is closed when the controller has introduced this broker to its cluster and clients are served.
 func (b *Broker) Ready() <-chan struct{} { return b.handler.Ready() }
+
+// Failed gets the reason when the broker cannot go on and should be stopped: its last log directory has failed. Kafka
+// halts the process then, with status 1.
+func (b *Broker) Failed() <-chan error { return b.dirs.ended }
 
 // ID is the broker id in use; valid after Start.
 func (b *Broker) ID() int32 { return b.registrar.id }
@@ -225,7 +235,7 @@ func (b *Broker) Addr(listener string) net.Addr {
 // listeners close, and last the logs are flushed and marked clean. ctx bounds the handing over.
 func (b *Broker) Stop(ctx context.Context) {
 	b.logger.Info(b.line("shutting down"))
-	if b.static.ControlledShutdownEnable {
+	if b.static.ControlledShutdownEnable && !b.dirs.all() {
 		b.controlledShutdown(ctx)
 	}
 	b.unwind()

@@ -38,7 +38,10 @@ func serverStart(ctx context.Context, args []string, io stdio) int {
 	return serveUntilDone(ctx, logger, broker.New(cfg, logger), func() {})
 }
 
-// serveUntilDone runs b until ctx ends and gives the exit status. up is called when b has started.
+// failedStopTimeout bounds the stop of a broker that has lost its disks: they may hold it up for ever.
+const failedStopTimeout = 10 * time.Second
+
+// serveUntilDone runs b until ctx ends, or b fails, and gives the exit status. up is called when b has started.
 func serveUntilDone(ctx context.Context, logger *zap.Logger, b *broker.Broker, up func()) int {
 	if err := b.Start(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -48,7 +51,22 @@ func serveUntilDone(ctx context.Context, logger *zap.Logger, b *broker.Broker, u
 		return 1
 	}
 	up()
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case err := <-b.Failed():
+		// Kafka halts here. Who leaves the cluster in order is replaced at once, and not after a session timeout.
+		fatal(logger, "Exiting Kafka due to fatal exception", err)
+		left := make(chan struct{})
+		go func() {
+			defer close(left)
+			b.Stop(ctx)
+		}()
+		select {
+		case <-left:
+		case <-time.After(failedStopTimeout):
+		}
+		return 1
+	}
 	logger.Named("org.apache.kafka.common.utils.LoggingSignalHandler").Info(
 		fmt.Sprintf("Terminating process due to signal (%v)", context.Cause(ctx)))
 	b.Stop(context.WithoutCancel(ctx))

@@ -181,7 +181,7 @@ func namedTwice(req *kmsg.ProduceRequest) map[topic.Partition]bool {
 // fail writes an error in the form its version has.
 func (w *producing) fail(answer *kmsg.ProduceResponseTopicPartition, tp topic.Partition, err error) {
 	w.failed = true
-	answer.ErrorCode = kerr.CodeOf(err)
+	answer.ErrorCode = codeFor(w.resp.Version, err)
 	var records *storage.RecordErrors
 	if errors.As(err, &records) {
 		for _, e := range records.Records {
@@ -196,6 +196,15 @@ func (w *producing) fail(answer *kmsg.ProduceResponseTopicPartition, tp topic.Pa
 	case answer.ErrorCode == kerr.UnknownServerError.Code:
 		w.h.Logger.Error("Error processing append operation on partition", zap.Stringer("partition", tp), zap.Error(err))
 	}
+}
+
+// codeFor is the code of err in a version of Produce: producers of version 3 and below do not know
+// KAFKA_STORAGE_ERROR and would give up, where another leader may be had (KIP-112).
+func codeFor(version int16, err error) int16 {
+	if errors.Is(err, kerr.KafkaStorageError) && version <= 3 {
+		return kerr.NotLeaderOrFollower.Code
+	}
+	return kerr.CodeOf(err)
 }
 
 // tellsLogStart names the errors whose answers have the log start: those found when the log had been looked at.
@@ -220,7 +229,7 @@ func (w *producing) await(timeout time.Duration) *wire.Pending {
 	replica.AwaitReplication(timeout, w.waits, func(errs []error) {
 		for i, err := range errs {
 			if err != nil {
-				resp.Topics[waiting[i][0]].Partitions[waiting[i][1]].ErrorCode = kerr.CodeOf(err)
+				resp.Topics[waiting[i][0]].Partitions[waiting[i][1]].ErrorCode = codeFor(resp.Version, err)
 			}
 		}
 		pending.Complete(wire.Respond(&resp))

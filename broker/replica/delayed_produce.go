@@ -17,7 +17,7 @@ type Replication struct {
 }
 
 // AwaitReplication calls done exactly once, with one error for each element of waits: nil when the high watermark
-// reached its End, NOT_LEADER_OR_FOLLOWER when the lead was lost before, NOT_ENOUGH_REPLICAS_AFTER_APPEND when the ISR
+// reached its End, NOT_LEADER_OR_FOLLOWER when the lead was lost before, KAFKA_STORAGE_ERROR when the log was, NOT_ENOUGH_REPLICAS_AFTER_APPEND when the ISR
 // shrank below min.insync.replicas, REQUEST_TIMED_OUT after timeout. It does not block; done runs on the goroutine
 // that moved the high watermark, changed the role or watched the clock, and must not block either.
 func AwaitReplication(timeout time.Duration, waits []Replication, done func([]error)) {
@@ -112,12 +112,12 @@ func (dr *delayedRow) complete(p *Partition) {
 	if dr.n.Load() == 0 {
 		return
 	}
-	r, hw := p.role.Load(), p.log.View().HighWatermark
+	r, hw, offline := p.role.Load(), p.log.View().HighWatermark, p.log.Err() != nil
 	dr.mu.Lock()
 	var settled []delayedEntry
 	keep := dr.mu.row[:0]
 	for _, e := range dr.mu.row {
-		if e.end <= hw || !r.leads || r.leaderEpoch != e.leaderEpoch {
+		if e.end <= hw || offline || !r.leads || r.leaderEpoch != e.leaderEpoch {
 			settled = append(settled, e)
 		} else {
 			keep = append(keep, e)
@@ -136,6 +136,8 @@ func (p *Partition) verdict(r *role, hw int64, e delayedEntry) error {
 	switch {
 	case !r.leads || r.leaderEpoch != e.leaderEpoch:
 		return kerr.NotLeaderOrFollower
+	case e.end > hw:
+		return kerr.KafkaStorageError
 	case len(r.isr) < p.minInSync(r):
 		return kerr.NotEnoughReplicasAfterAppend
 	}

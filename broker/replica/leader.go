@@ -71,6 +71,9 @@ func (p *Partition) EndOffsetForEpoch(currentLeaderEpoch, epoch int32) (int32, i
 	if !r.leads {
 		return -1, -1, kerr.NotLeaderOrFollower
 	}
+	if err := p.log.Err(); err != nil {
+		return -1, -1, err
+	}
 	e, end := p.log.EndOffsetForEpoch(epoch)
 	return e, end, nil
 }

@@ -95,6 +95,9 @@ func (m *Manager) apply(tp topic.Partition, id topic.ID, s *kmsg.LeaderAndISRReq
 	}
 	p = m.Partition(tp)
 	if p != nil {
+		if err := p.log.Err(); err != nil {
+			return p, false, err // the answer by which a controller learns what a failed log directory held
+		}
 		if err := m.checkTopicID(p.log, id); err != nil {
 			return p, false, err
 		}
@@ -153,6 +156,9 @@ func (m *Manager) log(tp topic.Partition, id topic.ID, isNew bool) (*storage.Log
 			return nil, kerr.KafkaStorageError // its data may lie in the directory that failed: an empty log would lose them
 		}
 		return m.Storage.Create(tp, id)
+	}
+	if err := log.Err(); err != nil {
+		return nil, err
 	}
 	if err := m.checkTopicID(log, id); err != nil {
 		return nil, err

@@ -80,3 +80,13 @@ func (m *Manager) Stop() {
 	}
 	m.turn <- struct{}{}
 }
+
+// LogsFailed answers everyone who waits at a partition whose log went offline. The partitions stay: whatever is asked
+// of them is answered KAFKA_STORAGE_ERROR, to clients and to the controller.
+func (m *Manager) LogsFailed() {
+	for _, p := range m.All() {
+		if p.log.Err() != nil {
+			p.roleChanged()
+		}
+	}
+}

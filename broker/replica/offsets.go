@@ -33,6 +33,9 @@ func (p *Partition) OffsetFor(timestamp int64, rd Reader, leaderEpoch int32) (Fo
 	if !r.leads && rd.ReplicaID != DebuggingConsumer {
 		return nothingFound, kerr.NotLeaderOrFollower
 	}
+	if err := p.log.Err(); err != nil {
+		return nothingFound, err
+	}
 	v := p.log.View()
 	upTo := p.visibleEnd(rd, v)
 	switch timestamp {

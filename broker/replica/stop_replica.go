@@ -68,7 +68,10 @@ func stops(req *kmsg.StopReplicaRequest) []stop {
 }
 
 func (m *Manager) stop(s stop) error {
-	p := m.Partition(s.tp)
+	p, log := m.Partition(s.tp), m.Storage.Log(s.tp)
+	if log != nil && log.Err() != nil {
+		return log.Err() // its files cannot be deleted; it is asked again when the broker is back with that directory
+	}
 	if p != nil {
 		known := p.role.Load().leaderEpoch
 		if s.leaderEpoch != epochDuringDelete && s.leaderEpoch != noEpoch && s.leaderEpoch < known {
@@ -76,7 +79,7 @@ func (m *Manager) stop(s stop) error {
 		}
 		p.makeFollower(&role{leader: stoppedLeader, leaderEpoch: known, partitionEpoch: -1})
 	}
-	if s.delete && m.Storage.Log(s.tp) != nil {
+	if s.delete && log != nil {
 		return m.Storage.Delete(s.tp)
 	}
 	return nil
