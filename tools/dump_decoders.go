@@ -78,7 +78,8 @@ func decodeOffsetRecord(r *record.Record) (key, value *string) {
 		if k.ReadFrom(r.Key) != nil {
 			return undecodable("key", r.Key), nil
 		}
-		key = kmsg.StringPtr(fmt.Sprintf("offset_commit::group=%s,partition=%s", k.Group, topic.Partition{Topic: k.Topic, ID: k.Partition}))
+		partition := topic.Partition{Topic: k.Topic, ID: k.Partition}
+		key = kmsg.StringPtr(fmt.Sprintf("offset_commit::group=%s,partition=%s", k.Group, partition))
 		return key, offsetCommitText(r.Value)
 	case version == 2:
 		var k kmsg.GroupMetadataKey

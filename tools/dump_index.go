@@ -67,8 +67,8 @@ func (d *dumper) dumpOffsetIndex(file string) error {
 				file, len(raw), offsetEntryBytes)
 		}
 		if last := base + int64(int32(binary.BigEndian.Uint32(raw[len(raw)-offsetEntryBytes:]))); last < base {
-			return corruptIndex("Corrupt index found, index file (%s) has non-zero size but the last offset is %d which is less "+
-				"than the base offset %d.", file, last, base)
+			return corruptIndex("Corrupt index found, index file (%s) has non-zero size but the last offset is %d which "+
+				"is less than the base offset %d.", file, last, base)
 		}
 		fmt.Fprintf(d.out, "%s passed sanity check.\n", file)
 		return nil
@@ -116,8 +116,8 @@ func (d *dumper) dumpTimeIndex(file string) error {
 	}
 	if d.sanityOnly {
 		if len(raw)%timeEntryBytes != 0 {
-			return corruptIndex("Time index file %s is corrupt, found %d bytes which is neither positive nor a multiple of %d.",
-				file, len(raw), timeEntryBytes)
+			return corruptIndex("Time index file %s is corrupt, found %d bytes which is neither positive nor a multiple "+
+				"of %d.", file, len(raw), timeEntryBytes)
 		}
 		fmt.Fprintf(d.out, "%s passed sanity check.\n", file)
 		return nil
@@ -142,7 +142,8 @@ func (d *dumper) dumpTimeIndex(file string) error {
 
 // checkTime compares an entry of a time index with the log: the batch that ends at offset must have timestamp as its
 // largest. before is the entry before it.
-func (d *dumper) checkTime(file string, log *segmentFile, offsets []offsetEntry, offset, timestamp, before int64) error {
+func (d *dumper) checkTime(file string, log *segmentFile, offsets []offsetEntry,
+	offset, timestamp, before int64) error {
 	position := int64(0)
 	if i := sort.Search(len(offsets), func(i int) bool { return offsets[i].Offset > offset }); i > 0 {
 		position = offsets[i-1].Position
@@ -220,7 +221,8 @@ func (d *dumper) dumpSnapshot(file string) error {
 		if first := i64(38); first >= 0 {
 			open = fmt.Sprintf("Some(%d)", first)
 		}
-		fmt.Fprintf(d.out, "producerId: %d producerEpoch: %d coordinatorEpoch: %d currentTxnFirstOffset: %s ", i64(0), i16(8), i32(34), open)
+		fmt.Fprintf(d.out, "producerId: %d producerEpoch: %d coordinatorEpoch: %d currentTxnFirstOffset: %s ", i64(0),
+			i16(8), i32(34), open)
 		lastSequence, lastOffset, delta := i32(10), i64(14), i32(22)
 		if lastOffset >= 0 { // else the producer has a marker and no batch
 			fmt.Fprintf(d.out, "firstSequence: %d lastSequence: %d lastOffset: %d offsetDelta: %d timestamp: %d",
@@ -244,7 +246,8 @@ func snapshotEntries(raw []byte) (entries []byte, problem string) {
 		return nil, fmt.Sprintf("is corrupt (CRC is no longer valid). Stored crc: %d. Computed crc: %d", stored, computed)
 	}
 	entries = raw[snapshotHeadBytes:]
-	if count := int64(int32(binary.BigEndian.Uint32(raw[6:]))); count < 0 || count*snapshotEntryBytes != int64(len(entries)) {
+	count := int64(int32(binary.BigEndian.Uint32(raw[6:])))
+	if count < 0 || count*snapshotEntryBytes != int64(len(entries)) {
 		return nil, fmt.Sprintf("counts %d producers in %d bytes", count, len(entries))
 	}
 	return entries, ""

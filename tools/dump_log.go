@@ -10,14 +10,15 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/zurau/zurau/broker/record"
 )
 
-// kafka-dump-log (Kafka: DumpLogSegments) prints segments, their indexes and producer snapshots as text, in the form of
-// 2.8. It only reads, needs no broker, and looks at what a running one has written.
+// kafka-dump-log (Kafka: DumpLogSegments) prints segments, their indexes and producer snapshots as text, in the form
+// of 2.8. It only reads, needs no broker, and looks at what a running one has written.
 
 type dumpOptions struct {
 	*optionSet
@@ -42,9 +43,12 @@ func parseDumpOptions(args []string) (*dumpOptions, error) {
 	o.verifyOnly = p.accepts("verify-index-only", "Compare indexes with their logs without printing them.")
 	o.sanityOnly = p.accepts("index-sanity-check", "Make the check a broker makes when it opens an index, and no other.")
 	p.accepts("max-message-size", "Accepted without effect.").takes("size").of("Integer").or("5242880")
-	o.maxBytes = p.accepts("max-bytes", "How much of a log to read.").takes("bytes").of("Integer").or(strconv.Itoa(math.MaxInt32))
-	o.keyDecoder = p.accepts("key-decoder-class", "How to read keys: a Decoder of kafka.serializer.").mayTake("class").or(stringDecoder)
-	o.valueDecoder = p.accepts("value-decoder-class", "How to read values: a Decoder of kafka.serializer.").mayTake("class").or(stringDecoder)
+	o.maxBytes = p.accepts("max-bytes", "How much of a log to read.").takes("bytes").of("Integer").
+		or(strconv.Itoa(math.MaxInt32))
+	o.keyDecoder = p.accepts("key-decoder-class", "How to read keys: a Decoder of kafka.serializer.").
+		mayTake("class").or(stringDecoder)
+	o.valueDecoder = p.accepts("value-decoder-class", "How to read values: a Decoder of kafka.serializer.").
+		mayTake("class").or(stringDecoder)
 	o.offsets = p.accepts("offsets-decoder", "Read the records of __consumer_offsets.")
 	o.transactions = p.accepts("transaction-log-decoder", "Read the records of __transaction_state.")
 	o.metadata = p.accepts("cluster-metadata-decoder", "Refused: in ZooKeeper mode there is no metadata log.")
@@ -83,8 +87,8 @@ func runDumpLog(ctx context.Context, args []string, io stdio) int {
 	d := &dumper{
 		ctx: ctx, out: out, err: io.Err, skipMetadata: o.has(o.skipMetadata), verifyOnly: o.has(o.verifyOnly),
 		sanityOnly: o.has(o.sanityOnly), maxBytes: o.int64(o.maxBytes),
-		withData: o.has(o.printData) || o.has(o.offsets) || o.has(o.transactions) || o.has(o.keyDecoder) || o.has(o.valueDecoder),
 	}
+	d.withData = slices.ContainsFunc([]*option{o.printData, o.offsets, o.transactions, o.keyDecoder, o.valueDecoder}, o.has)
 	d.deep = d.withData || o.has(o.deep)
 	if d.decode, err = o.decoder(); err == nil {
 		err = o.err
@@ -210,13 +214,14 @@ func codecWord(b record.Batch) string { return strings.ToUpper(b.Codec().String(
 func (d *dumper) printBatch(b record.Batch, position int64) {
 	if b.Magic() >= 2 {
 		fmt.Fprintf(d.out, "baseOffset: %d lastOffset: %d count: %d baseSequence: %d lastSequence: %d producerId: %d "+
-			"producerEpoch: %d partitionLeaderEpoch: %d isTransactional: %t isControl: %t", b.BaseOffset(), b.LastOffset(), b.Count(),
-			b.BaseSequence(), b.LastSequence(), b.ProducerID(), b.ProducerEpoch(), b.LeaderEpoch(), b.IsTransactional(), b.IsControl())
+			"producerEpoch: %d partitionLeaderEpoch: %d isTransactional: %t isControl: %t", b.BaseOffset(), b.LastOffset(),
+			b.Count(), b.BaseSequence(), b.LastSequence(), b.ProducerID(), b.ProducerEpoch(), b.LeaderEpoch(),
+			b.IsTransactional(), b.IsControl())
 	} else {
 		fmt.Fprintf(d.out, "offset: %d", b.LastOffset())
 	}
-	fmt.Fprintf(d.out, " position: %d %s: %d size: %d magic: %d compresscodec: %s crc: %d isvalid: %t\n", position, timestampWord(b),
-		b.MaxTimestamp(), len(b), b.Magic(), codecWord(b), b.CRC(), b.CheckCRC() == nil)
+	fmt.Fprintf(d.out, " position: %d %s: %d size: %d magic: %d compresscodec: %s crc: %d isvalid: %t\n", position,
+		timestampWord(b), b.MaxTimestamp(), len(b), b.Magic(), codecWord(b), b.CRC(), b.CheckCRC() == nil)
 }
 
 // dumpLimits let the tool read whatever a broker may have stored.
@@ -268,9 +273,10 @@ func (d *dumper) printRecord(b record.Batch, r *record.Record, first, position i
 	if b.Magic() < 2 {
 		crc, valid = strconv.FormatUint(uint64(r.CRC), 10), b.Codec() != record.None || b.CheckCRC() == nil
 	}
-	fmt.Fprintf(d.out, "| offset: %d isValid: %t crc: %s keySize: %d valueSize: %d %s: %d baseOffset: %d lastOffset: %d "+
-		"baseSequence: %d lastSequence: %d producerEpoch: %d partitionLeaderEpoch: %d batchSize: %d magic: %d compressType: %s "+
-		"position: %d", r.Offset, valid, crc, sizeOf(r.Key), sizeOf(r.Value), timestampWord(b), r.Timestamp, first, b.LastOffset(),
+	fmt.Fprintf(d.out, "| offset: %d isValid: %t crc: %s keySize: %d valueSize: %d %s: %d", r.Offset, valid, crc,
+		sizeOf(r.Key), sizeOf(r.Value), timestampWord(b), r.Timestamp)
+	fmt.Fprintf(d.out, " baseOffset: %d lastOffset: %d baseSequence: %d lastSequence: %d producerEpoch: %d "+
+		"partitionLeaderEpoch: %d batchSize: %d magic: %d compressType: %s position: %d", first, b.LastOffset(),
 		b.BaseSequence(), b.LastSequence(), b.ProducerEpoch(), b.LeaderEpoch(), len(b), b.Magic(), codecWord(b), position)
 	if b.Magic() < 2 {
 		return

@@ -2,7 +2,6 @@ package record
 
 import (
 	"encoding/binary"
-	"errors"
 	"math"
 
 	"github.com/zurau/zurau/broker/kerr"
@@ -23,7 +22,8 @@ type Builder struct {
 	codec   Codec
 	enc     encoder // unless codec is None
 	open    bool    // enc is borrowed
-	scratch []byte  // one encoded record
+	headers []byte  // those of the current record, encoded
+	scratch []byte  // the current record, encoded
 	survey  Survey
 	base    int64 // timestamp of the first record
 	err     error
@@ -32,7 +32,7 @@ type Builder struct {
 // NewBuilder begins a batch. Appending fails with kerr.MessageTooLarge once it is larger than maxBytes.
 func NewBuilder(c Compression, maxBytes int) *Builder {
 	b := &Builder{codec: c.Codec, survey: newSurvey(), out: sink{max: maxBytes}}
-	b.out.b = appendHeader(nil)
+	b.out.b = beginBatch(nil)
 	if c.Codec != None {
 		b.enc, b.err = openEncoder(c, 2, &b.out)
 		b.open = b.err == nil
@@ -42,41 +42,24 @@ func NewBuilder(c Compression, maxBytes int) *Builder {
 
 // Append adds a record with the next offset. timestampMS may be -1.
 func (b *Builder) Append(timestampMS int64, key, value []byte, headers []Header) error {
-	if err := b.begin(timestampMS); err != nil {
-		return err
-	}
-	b.scratch = appendRecord(b.scratch[:0], timestampMS-b.base, b.survey.Count, key, value, headers)
-	return b.end(timestampMS, key == nil)
+	b.headers = appendHeaders(b.headers[:0], headers)
+	return b.append(timestampMS, fields{key: key, value: value, headerCount: int32(len(headers)), headers: b.headers})
 }
 
-// appendEncoded adds the record f, whose headers stay as they are.
-func (b *Builder) appendEncoded(timestampMS int64, f *fields) error {
-	if err := b.begin(timestampMS); err != nil {
-		return err
-	}
-	delta := timestampMS - b.base
-	body := 1 + varlongBytes(delta) + varintBytes(b.survey.Count) + nullableBytes(f.key) + nullableBytes(f.value) +
-		varintBytes(f.headerCount) + len(f.headers)
-	s := appendVarint(b.scratch[:0], int32(body))
-	s = append(s, 0)
-	s = appendVarint(appendVarlong(s, delta), b.survey.Count)
-	s = appendNullable(appendNullable(s, f.key), f.value)
-	b.scratch = append(appendVarint(s, f.headerCount), f.headers...)
-	return b.end(timestampMS, f.key == nil)
-}
-
-func (b *Builder) begin(timestampMS int64) error {
+// append adds the record f, whose deltas it sets.
+func (b *Builder) append(timestampMS int64, f fields) error {
 	if b.err == nil && b.survey.Count == math.MaxInt32 {
 		b.err = kerr.New(kerr.MessageTooLarge, "a batch cannot hold more than %d records", math.MaxInt32)
+	}
+	if b.err != nil {
+		return b.err
 	}
 	if b.survey.Count == 0 {
 		b.base = timestampMS
 	}
-	return b.err
-}
-
-func (b *Builder) end(timestampMS int64, nullKey bool) error {
-	b.survey.add(timestampMS, b.survey.Count, nullKey)
+	f.timestampDelta, f.offsetDelta = timestampMS-b.base, b.survey.Count
+	b.survey.add(timestampMS, f.offsetDelta, f.key == nil)
+	b.scratch = f.append(b.scratch[:0])
 	return b.write(b.scratch)
 }
 
@@ -87,14 +70,15 @@ func (b *Builder) write(p []byte) error {
 	} else {
 		_, b.err = b.enc.Write(p)
 	}
-	return b.fail()
+	return b.err
 }
 
-// fail gives an error of the output its Kafka code.
-func (b *Builder) fail() error {
-	if errors.Is(b.err, errSinkFull) {
-		b.err = kerr.New(kerr.MessageTooLarge, "the batch would be larger than the allowed %d bytes", b.out.max)
+// flush ends the compressed stream and gives the compressor back.
+func (b *Builder) flush() error {
+	if b.open && b.err == nil {
+		b.err = b.enc.Close()
 	}
+	b.Discard()
 	return b.err
 }
 
@@ -103,12 +87,8 @@ func (b *Builder) Survey() Survey { return b.survey }
 
 // Finish ends the batch: offset 0, leader epoch -1, CreateTime, CRC in place. p is nil without a producer.
 func (b *Builder) Finish(p *Producer) (Batch, error) {
-	if b.open && b.err == nil {
-		b.err = b.enc.Close()
-	}
-	b.Discard()
-	if b.fail() != nil {
-		return nil, b.err
+	if err := b.flush(); err != nil {
+		return nil, err
 	}
 	h := Batch(b.out.b)
 	attributes := int16(b.codec)

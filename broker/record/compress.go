@@ -1,7 +1,6 @@
 package record
 
 import (
-	"errors"
 	"io"
 	"math"
 	"sync"
@@ -71,10 +70,7 @@ func Decompress(dst []byte, codec Codec, magic int8, src []byte, maxOut int) ([]
 	}
 }
 
-// errSinkFull says that the output outgrew its bound.
-var errSinkFull = errors.New("compressed records exceed the allowed size")
-
-// sink gathers output up to max bytes.
+// sink gathers output up to max bytes; beyond them writing is kerr.MessageTooLarge.
 type sink struct {
 	b   []byte
 	max int
@@ -82,7 +78,7 @@ type sink struct {
 
 func (s *sink) Write(p []byte) (int, error) {
 	if len(p) > s.max-len(s.b) {
-		return 0, errSinkFull
+		return 0, kerr.New(kerr.MessageTooLarge, "the batch would be larger than the allowed %d bytes", s.max)
 	}
 	s.b = append(s.b, p...)
 	return len(p), nil
@@ -109,7 +105,8 @@ func (e encoder) release() {
 // openEncoder borrows the compressor for c and begins a stream to out.
 func openEncoder(c Compression, magic int8, out *sink) (encoder, error) {
 	if magic < 2 && c.Codec == Zstd || c.Codec == None || !c.Codec.Known() {
-		return encoder{}, kerr.New(kerr.UnsupportedCompressionType, "codec %s cannot be written in magic %d", c.Codec, magic)
+		return encoder{}, kerr.New(kerr.UnsupportedCompressionType, "codec %s cannot be written in magic %d", c.Codec,
+			magic)
 	}
 	pool := encoderPool(c)
 	e := encoder{pool.Get().(compressor), pool}

@@ -52,7 +52,7 @@ const endTxnMarkerBytes = 78
 // Append puts the marker's batch behind dst: offset 0, leader epoch -1, CRC in place.
 func (m EndTxnMarker) Append(dst []byte) []byte {
 	start := len(dst)
-	dst = appendHeader(dst)
+	dst = beginBatch(dst)
 	b := Batch(dst[start:])
 	b.setAttributes(transactionalBit | controlBit)
 	b.putInt64(baseTimestampAt, m.Timestamp)
@@ -65,8 +65,7 @@ func (m EndTxnMarker) Append(dst []byte) []byte {
 	key = binary.BigEndian.AppendUint16(key, uint16(m.Type))
 	value := binary.BigEndian.AppendUint16(make([]byte, 0, 6), 0)
 	value = binary.BigEndian.AppendUint32(value, uint32(m.CoordinatorEpoch))
-	dst = appendRecord(dst, 0, 0, key, value, nil)
-	return seal(dst, start)
+	return seal((&fields{key: key, value: value}).append(dst), start)
 }
 
 // ParseEndTxnMarker reads a control batch. ok is false for a control batch of another type, which readers pass over.

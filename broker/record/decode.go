@@ -53,7 +53,8 @@ type zstdDecoder struct {
 }
 
 func newZstdDecoder(window uint64) (*zstd.Decoder, error) {
-	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(window))
 }
 
 func (d *zstdDecoder) reset(src []byte, _ int8, s *stream) error {

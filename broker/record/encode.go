@@ -24,8 +24,8 @@ var emptyHeader = func() (h [HeaderBytes]byte) {
 	return h
 }()
 
-// appendHeader begins a batch behind dst.
-func appendHeader(dst []byte) []byte { return append(dst, emptyHeader[:]...) }
+// beginBatch begins a batch behind dst.
+func beginBatch(dst []byte) []byte { return append(dst, emptyHeader[:]...) }
 
 // seal ends the batch that begins at start and reaches to the end of dst: size and CRC.
 func seal(dst []byte, start int) []byte {
@@ -35,18 +35,19 @@ func seal(dst []byte, start int) []byte {
 	return dst
 }
 
-// appendRecord encodes one record of magic 2 with its length.
-func appendRecord(dst []byte, timestampDelta int64, offsetDelta int32, key, value []byte, headers []Header) []byte {
-	dst = appendVarint(dst, int32(recordBodyBytes(timestampDelta, offsetDelta, key, value, headers)))
-	dst = append(dst, 0)
-	dst = appendVarlong(dst, timestampDelta)
-	dst = appendVarint(dst, offsetDelta)
-	dst = appendNullable(dst, key)
-	dst = appendNullable(dst, value)
-	dst = appendVarint(dst, int32(len(headers)))
+// append puts the record behind dst, with its length: the inverse of parse.
+func (f *fields) append(dst []byte) []byte {
+	body := 1 + varlongBytes(f.timestampDelta) + varintBytes(f.offsetDelta) + nullableBytes(f.key) +
+		nullableBytes(f.value) + varintBytes(f.headerCount) + len(f.headers)
+	dst = append(appendVarint(dst, int32(body)), 0)
+	dst = appendVarint(appendVarlong(dst, f.timestampDelta), f.offsetDelta)
+	dst = appendNullable(appendNullable(dst, f.key), f.value)
+	return append(appendVarint(dst, f.headerCount), f.headers...)
+}
+
+func appendHeaders(dst []byte, headers []Header) []byte {
 	for _, h := range headers {
-		dst = appendVarint(dst, int32(len(h.Key)))
-		dst = append(dst, h.Key...)
+		dst = append(appendVarint(dst, int32(len(h.Key))), h.Key...)
 		dst = appendNullable(dst, h.Value)
 	}
 	return dst
@@ -64,14 +65,4 @@ func nullableBytes(b []byte) int {
 		return 1
 	}
 	return varintBytes(int32(len(b))) + len(b)
-}
-
-// recordBodyBytes is the size of a record without its length.
-func recordBodyBytes(timestampDelta int64, offsetDelta int32, key, value []byte, headers []Header) int {
-	n := 1 + varlongBytes(timestampDelta) + varintBytes(offsetDelta) + nullableBytes(key) + nullableBytes(value) +
-		varintBytes(int32(len(headers)))
-	for _, h := range headers {
-		n += varintBytes(int32(len(h.Key))) + len(h.Key) + nullableBytes(h.Value)
-	}
-	return n
 }

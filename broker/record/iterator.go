@@ -34,7 +34,8 @@ func (r *Record) AppendHeaders(dst []Header) []Header {
 }
 
 // Iterator walks the records of one batch of any magic, in order. Without compression it allocates nothing. One
-// goroutine must not begin a walk while another of its walks is open: both might wait for the memory of a large batch.
+// goroutine must not begin a walk while another of its walks is open: both may need the memory of a large batch,
+// which there is once.
 //
 //	it := batch.Records(limits)
 //	defer it.Close()
@@ -137,7 +138,7 @@ func (it *Iterator) finish() {
 func (it *Iterator) nextRecord() bool {
 	var body []byte
 	if it.stream != nil {
-		if body, it.err = it.stream.nextRecord(it.index, it.limits.RecordBytes); it.err != nil {
+		if body, it.err = it.unpackRecord(); it.err != nil {
 			return false
 		}
 	} else {
@@ -168,6 +169,19 @@ func (it *Iterator) nextRecord() bool {
 	return true
 }
 
+// unpackRecord decodes the body of the next record, if the limits allow one of its size.
+func (it *Iterator) unpackRecord() ([]byte, error) {
+	n, err := it.stream.recordLength(it.index)
+	if err != nil {
+		return nil, err
+	}
+	if n > it.limits.RecordBytes {
+		return nil, kerr.New(kerr.MessageTooLarge, "record %d of the batch unpacks to %d bytes, allowed are %d",
+			it.index, n, it.limits.RecordBytes)
+	}
+	return it.stream.record(it.index, n)
+}
+
 // nextMessage takes a message: the batch itself, or the next one in the wrapper.
 func (it *Iterator) nextMessage() bool {
 	b := Batch(it.rest)
@@ -187,7 +201,14 @@ func (it *Iterator) nextMessage() bool {
 		return false
 	}
 	stamp := b.MaxTimestamp()
-	it.rec = Record{Offset: it.base + b.BaseOffset(), Timestamp: stamp, Stamp: stamp, Key: m.key, Value: m.value, CRC: b.CRC()}
+	it.rec = Record{
+		Offset:    it.base + b.BaseOffset(),
+		Timestamp: stamp,
+		Stamp:     stamp,
+		Key:       m.key,
+		Value:     m.value,
+		CRC:       b.CRC(),
+	}
 	if it.batch.TimestampType() == LogAppendTime {
 		it.rec.Timestamp = it.batch.MaxTimestamp()
 	}

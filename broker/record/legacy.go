@@ -58,7 +58,8 @@ func (s *stream) nextMessage(index int32, limit int) (Batch, error) {
 		return nil, err
 	}
 	if size > limit {
-		return nil, kerr.New(kerr.MessageTooLarge, "message %d of the wrapper unpacks to %d bytes, allowed are %d", index, size, limit)
+		return nil, kerr.New(kerr.MessageTooLarge, "message %d of the wrapper unpacks to %d bytes, allowed are %d",
+			index, size, limit)
 	}
 	if err := s.fill(size); err == io.EOF {
 		return nil, recordError(index, badBatchShort)
@@ -121,7 +122,8 @@ func (b Batch) FirstOffset(limits Limits) (int64, error) {
 
 // AppendMessage encodes a message of magic 0 or 1 behind dst, CRC in place. codec is that of value, for a wrapper.
 // Magic 0 has no timestamp and no kind of it.
-func AppendMessage(dst []byte, magic int8, offset int64, codec Codec, kind TimestampType, timestamp int64, key, value []byte) []byte {
+func AppendMessage(dst []byte, magic int8, offset int64, codec Codec, kind TimestampType, timestamp int64,
+	key, value []byte) []byte {
 	start := len(dst)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(offset))
 	dst = append(dst, 0, 0, 0, 0, 0, 0, 0, 0) // size and CRC

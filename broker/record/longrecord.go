@@ -10,42 +10,42 @@ type longRecord struct {
 }
 
 // walkLong is parse for a record of n bytes that is only looked at: key, value and headers stay nil.
-func (f *fields) walkLong(in *stream, n int, nullKey *bool) (problem string, err error) {
+func (f *fields) walkLong(in *stream, n int) (problem string, nullKey bool, err error) {
 	r := longRecord{in: in, left: n}
 	*f = fields{}
 	var ok bool
 	if !r.skip(1) {
-		return badDeltas, r.err
+		return badDeltas, false, r.err
 	}
 	if f.timestampDelta, ok = r.varlong(); !ok {
-		return badDeltas, r.err
+		return badDeltas, false, r.err
 	}
 	if f.offsetDelta, ok = r.varint(); !ok {
-		return badDeltas, r.err
+		return badDeltas, false, r.err
 	}
 	length, ok := r.nullable(-1)
 	if !ok {
-		return badKey, r.err
+		return badKey, false, r.err
 	}
-	*nullKey = length < 0
+	nullKey = length < 0
 	if _, ok = r.nullable(-1); !ok {
-		return badValue, r.err
+		return badValue, nullKey, r.err
 	}
 	if f.headerCount, ok = r.varint(); !ok || f.headerCount < 0 {
-		return badHeaders, r.err
+		return badHeaders, nullKey, r.err
 	}
 	for range f.headerCount {
 		if _, ok = r.nullable(0); !ok {
-			return badHeaders, r.err
+			return badHeaders, nullKey, r.err
 		}
 		if _, ok = r.nullable(-1); !ok {
-			return badHeaders, r.err
+			return badHeaders, nullKey, r.err
 		}
 	}
 	if r.left > 0 {
-		return badSurplus, nil
+		return badSurplus, nullKey, nil
 	}
-	return "", nil
+	return "", nullKey, nil
 }
 
 // nullable passes over bytes with a length of at least least, and answers it.

@@ -96,16 +96,15 @@ func (s *stream) more() error {
 	for range 100 {
 		n, err := s.src.Read(s.buf[s.w:])
 		s.w += n
-		if s.left -= int64(n); s.left < 0 {
+		s.left -= int64(n)
+		switch {
+		case s.left < 0:
 			return kerr.New(kerr.MessageTooLarge, "%s records unpack to more than the allowed size", s.codec)
-		}
-		if n > 0 || err == io.EOF && n == 0 {
-			if n > 0 {
-				return nil
-			}
+		case n > 0:
+			return nil
+		case err == io.EOF:
 			return io.EOF
-		}
-		if err != nil {
+		case err != nil:
 			return s.wrap(err)
 		}
 	}
@@ -125,8 +124,9 @@ func (s *stream) fill(n int) error {
 	}
 	for s.w < n {
 		if s.w == len(s.buf) {
-			s.reserve(min(n, 2*len(s.buf)))
-			bigger := make([]byte, min(n, 2*len(s.buf)))
+			size := min(n, 2*len(s.buf))
+			s.reserve(size)
+			bigger := make([]byte, size)
 			copy(bigger, s.buf)
 			s.buf = bigger
 		}
@@ -186,23 +186,24 @@ func (s *stream) atEnd() (bool, error) {
 	}
 }
 
-// nextRecord makes the next record's body lie in the window and takes it. index is for the error.
-func (s *stream) nextRecord(index int32, limit int) ([]byte, error) {
+// recordLength takes the length in front of a record's body. index is for the error.
+func (s *stream) recordLength(index int32) (int, error) {
 	n, _, ok, err := s.varint()
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	if !ok || n < 0 {
-		return nil, recordError(index, badLength)
+		return 0, recordError(index, badLength)
 	}
-	if int(n) > limit {
-		return nil, kerr.New(kerr.MessageTooLarge, "record %d of the batch unpacks to %d bytes, allowed are %d", index, n, limit)
-	}
-	if err := s.fill(int(n)); err != nil {
-		if err == io.EOF {
-			return nil, recordError(index, badBatchShort)
-		}
+	return int(n), nil
+}
+
+// record makes the next n bytes, the body of record index, lie in the window and takes them.
+func (s *stream) record(index int32, n int) ([]byte, error) {
+	if err := s.fill(n); err == io.EOF {
+		return nil, recordError(index, badBatchShort)
+	} else if err != nil {
 		return nil, err
 	}
-	return s.take(int(n)), nil
+	return s.take(n), nil
 }

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"io"
 	"math"
 
 	"github.com/zurau/zurau/broker/kerr"
@@ -89,27 +88,19 @@ func (s *Survey) walkCompressed(b Batch, count int32, limit int64) error {
 	base := b.BaseTimestamp()
 	var f fields
 	for i := range count {
-		n, _, ok, err := in.varint()
+		n, err := in.recordLength(i)
 		if err != nil {
 			return err
 		}
-		if !ok || n < 0 {
-			return recordError(i, badLength)
-		}
-		problem := ""
-		nullKey := false
-		if int(n) <= windowBytes {
-			if err := in.fill(int(n)); err == io.EOF {
-				return recordError(i, badBatchShort)
-			} else if err != nil {
+		problem, nullKey := "", false
+		if n <= windowBytes {
+			body, err := in.record(i, n)
+			if err != nil {
 				return err
 			}
-			problem = f.parse(in.take(int(n)))
+			problem = f.parse(body)
 			nullKey = f.key == nil
-		} else {
-			problem, err = f.walkLong(in, int(n), &nullKey)
-		}
-		if err != nil {
+		} else if problem, nullKey, err = f.walkLong(in, n); err != nil {
 			return err
 		}
 		if problem != "" {

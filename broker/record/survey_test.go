@@ -35,6 +35,13 @@ func TestASurveyTellsTimestampsAndKeys(t *testing.T) {
 	}
 }
 
+// appendRecord encodes a record as a client might, with any deltas.
+func appendRecord(dst []byte, timestampDelta int64, offsetDelta int32, key, value []byte, headers []Header) []byte {
+	f := fields{timestampDelta: timestampDelta, offsetDelta: offsetDelta, key: key, value: value,
+		headerCount: int32(len(headers)), headers: appendHeaders(nil, headers)}
+	return f.append(dst)
+}
+
 // raw puts records, as they are, into a batch that counts count of them.
 func raw(t *testing.T, codec Codec, count int32, records []byte) Batch {
 	t.Helper()
@@ -42,7 +49,7 @@ func raw(t *testing.T, codec Codec, count int32, records []byte) Batch {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := Batch(append(appendHeader(nil), payload...))
+	b := Batch(append(beginBatch(nil), payload...))
 	b.setAttributes(int16(codec))
 	b.putInt32(countAt, count)
 	b.putInt32(lastOffsetDeltaAt, count-1)

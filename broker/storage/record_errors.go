@@ -3,6 +3,9 @@ package storage
 import (
 	"fmt"
 	"strings"
+
+	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/record"
 )
 
 // RecordError is what is wrong with one record of a refused batch; Index counts the batch's records from 0.
@@ -39,4 +42,51 @@ func summary(records []RecordError) string {
 	}
 	b.WriteByte(']')
 	return b.String()
+}
+
+var errBadTimestamp = kerr.New(kerr.InvalidTimestamp,
+	"One or more records have been rejected due to invalid timestamp")
+
+// listedRecordErrors is how many records a refusal names; the message counts all of them.
+const listedRecordErrors = 1000
+
+// blame walks the records once more and lists those that break a rule.
+func (o ValidateOptions) blame(b record.Batch) error {
+	var listed []RecordError
+	total, badTime := 0, false
+	w := boundsAt(o.NowMS, o.Config)
+	noKey := "Compacted topic cannot accept message without key in topic partition " + o.Partition.String()
+	it := b.Records(limitsOf(o.Config))
+	defer it.Close()
+	for i := int32(0); it.Next(); i++ {
+		r := it.Record()
+		message := ""
+		switch {
+		case o.Config.CleanupCompact && r.Key == nil:
+			message = noKey
+		case !o.Config.LogAppendTime() && !w.has(r.Stamp):
+			badTime = true
+			message = fmt.Sprintf("Timestamp %d of message with offset %d is out of range. The timestamp should be "+
+				"within [%d, %d]", r.Stamp, i, w.from, o.NowMS+o.Config.MessageTimestampAfterMaxMS)
+		default:
+			continue
+		}
+		if total++; total <= listedRecordErrors {
+			listed = append(listed, RecordError{i, message})
+		}
+	}
+	if it.Err() != nil {
+		return it.Err()
+	}
+	if badTime {
+		return &RecordErrors{errBadTimestamp, listed}
+	}
+	return &RecordErrors{invalid("One or more records have been rejected due to %d record errors in total, and only "+
+		"showing the first three errors at most: %s", total, summary(listed)), listed}
+}
+
+// stampedByClient refuses a batch that claims the broker's stamp on a topic where the broker stamps.
+func (o ValidateOptions) stampedByClient() error {
+	const message = "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime."
+	return &RecordErrors{errBadTimestamp, []RecordError{{0, message}}}
 }

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/zurau/zurau/broker/config"
@@ -65,7 +64,7 @@ func limitsOf(c *config.Topic) record.Limits {
 // InvalidTimestamp, UnsupportedCompressionType; those that blame single records are *RecordErrors.
 func Validate(records []byte, o ValidateOptions) (Validated, error) {
 	if records == nil {
-		return Validated{}, kerr.New(kerr.InvalidRecord, "the records of %s are null", o.Partition)
+		return Validated{}, invalid("the records of %s are null", o.Partition)
 	}
 	first, rest, err := record.Next(records)
 	if err != nil {
@@ -82,7 +81,7 @@ func Validate(records []byte, o ValidateOptions) (Validated, error) {
 		return Validated{}, err
 	}
 	if second != nil {
-		return Validated{}, kerr.New(kerr.InvalidRecord, "%s got more than one record batch", o.Partition)
+		return Validated{}, invalid("%s got more than one record batch", o.Partition)
 	}
 	return validateBatch(first, o)
 }
@@ -92,7 +91,7 @@ func nothing(o ValidateOptions) (Validated, error) {
 	if o.Origin == Client && o.ProduceVersion < 3 {
 		return Validated{MaxTimestamp: record.NoTimestamp, LogAppendTime: record.NoTimestamp}, nil
 	}
-	return Validated{}, kerr.New(kerr.InvalidRecord, "%s got no whole record batch", o.Partition)
+	return Validated{}, invalid("%s got no whole record batch", o.Partition)
 }
 
 // validateBatch takes one batch of magic 2.
@@ -108,7 +107,7 @@ func validateBatch(b record.Batch, o ValidateOptions) (Validated, error) {
 		return Validated{}, err
 	}
 	if !survey.Dense && b.Codec() == record.None {
-		return Validated{}, kerr.New(kerr.InvalidRecord, "offset deltas of a batch for %s do not count up from 0", o.Partition)
+		return Validated{}, invalid("offset deltas of a batch for %s do not count up from 0", o.Partition)
 	}
 	if err := checkRecords(b, survey, o); err != nil {
 		return Validated{}, err
@@ -134,12 +133,13 @@ func validateBatch(b record.Batch, o ValidateOptions) (Validated, error) {
 // validateLegacy takes a message set of magic 0 or 1, all of whose messages become one batch (KIP-98 conversion).
 func validateLegacy(set []byte, o ValidateOptions) (Validated, error) {
 	if o.Origin == Client && o.ProduceVersion >= 3 {
-		return Validated{}, kerr.New(kerr.InvalidRecord,
+		return Validated{}, invalid(
 			"Produce requests with version %d are only allowed to contain record batches with magic version 2",
 			o.ProduceVersion)
 	}
 	c := o.Config
-	b, survey, err := record.UpConvert(set, compressionOf(c, record.CodecOfSet(set)), limitsOf(c), int(c.MaxMessageBytes))
+	target := compressionOf(c, record.CodecOfSet(set))
+	b, survey, err := record.UpConvert(set, target, limitsOf(c), int(c.MaxMessageBytes))
 	if err != nil {
 		return Validated{}, err
 	}
@@ -154,9 +154,8 @@ func validateLegacy(set []byte, o ValidateOptions) (Validated, error) {
 // finish writes what the walk found into the header and checks the final size.
 func (v Validated) finish(o ValidateOptions) (Validated, error) {
 	if n := len(v.Batch); n > int(o.Config.SegmentBytes) {
-		return Validated{}, kerr.New(kerr.RecordListTooLarge,
-			"Message batch size is %d bytes in append to partition %s, which exceeds the maximum configured segment size of %d.",
-			n, o.Partition, o.Config.SegmentBytes)
+		return Validated{}, kerr.New(kerr.RecordListTooLarge, "Message batch size is %d bytes in append to partition %s, "+
+			"which exceeds the maximum configured segment size of %d.", n, o.Partition, o.Config.SegmentBytes)
 	}
 	if !v.stamp {
 		v.Batch.SetMaxTimestamp(record.CreateTime, v.MaxTimestamp)
@@ -178,18 +177,21 @@ func (v *Validated) AssignOffsets(base int64, leaderEpoch int32, nowMS int64) {
 	}
 }
 
+// invalid refuses what a client made wrong: sending it again cannot help.
+func invalid(format string, args ...any) error { return kerr.New(kerr.InvalidRecord, format, args...) }
+
 // checkHeader judges a batch by its header alone.
 func checkHeader(b record.Batch, o ValidateOptions) error {
 	if o.Origin == Client && b.BaseOffset() != 0 {
-		return kerr.New(kerr.InvalidRecord, "The baseOffset of the record batch in the append to %s should be 0, but it is %d",
-			o.Partition, b.BaseOffset())
+		return invalid("The baseOffset of the record batch in the append to %s should be 0, but it is %d", o.Partition,
+			b.BaseOffset())
 	}
 	if err := checkSize(len(b), o); err != nil {
 		return err
 	}
 	codec := b.Codec()
 	if !codec.Known() {
-		return kerr.New(kerr.InvalidRecord, "a batch for %s has the unknown compression codec %d", o.Partition, codec)
+		return invalid("a batch for %s has the unknown compression codec %d", o.Partition, codec)
 	}
 	if o.Origin != Client {
 		return nil
@@ -201,11 +203,11 @@ func checkHeader(b record.Batch, o ValidateOptions) error {
 	count, delta := b.Count(), b.LastOffsetDelta()
 	switch {
 	case count <= 0 || delta == math.MaxInt32 || count != delta+1:
-		return kerr.New(kerr.InvalidRecord, "a batch for %s counts %d records, its last offset delta is %d", o.Partition, count, delta)
+		return invalid("a batch for %s counts %d records, its last offset delta is %d", o.Partition, count, delta)
 	case b.IsControl():
-		return kerr.New(kerr.InvalidRecord, "Clients are not allowed to write control records")
+		return invalid("Clients are not allowed to write control records")
 	case b.HasProducer() && b.BaseSequence() < 0:
-		return kerr.New(kerr.InvalidRecord, "Invalid sequence number %d in record batch with producerId %d", b.BaseSequence(), b.ProducerID())
+		return invalid("Invalid sequence number %d in record batch with producerId %d", b.BaseSequence(), b.ProducerID())
 	}
 	return nil
 }
@@ -273,50 +275,4 @@ func checkRecords(b record.Batch, s record.Survey, o ValidateOptions) error {
 		}
 	}
 	return o.blame(b)
-}
-
-// listedRecordErrors is how many records a refusal names; the message counts all of them.
-const listedRecordErrors = 1000
-
-// blame walks the records once more and lists those that break a rule.
-func (o ValidateOptions) blame(b record.Batch) error {
-	var listed []RecordError
-	total, badTime := 0, false
-	w := boundsAt(o.NowMS, o.Config)
-	noKey := "Compacted topic cannot accept message without key in topic partition " + o.Partition.String()
-	it := b.Records(limitsOf(o.Config))
-	defer it.Close()
-	for i := int32(0); it.Next(); i++ {
-		r := it.Record()
-		message := ""
-		switch {
-		case o.Config.CleanupCompact && r.Key == nil:
-			message = noKey
-		case !o.Config.LogAppendTime() && !w.has(r.Stamp):
-			badTime = true
-			message = fmt.Sprintf("Timestamp %d of message with offset %d is out of range. The timestamp should be within [%d, %d]",
-				r.Stamp, i, w.from, o.NowMS+o.Config.MessageTimestampAfterMaxMS)
-		default:
-			continue
-		}
-		if total++; total <= listedRecordErrors {
-			listed = append(listed, RecordError{i, message})
-		}
-	}
-	if it.Err() != nil {
-		return it.Err()
-	}
-	if badTime {
-		return &RecordErrors{kerr.New(kerr.InvalidTimestamp, "One or more records have been rejected due to invalid timestamp"), listed}
-	}
-	return &RecordErrors{kerr.New(kerr.InvalidRecord, "One or more records have been rejected due to %d record errors in total, "+
-		"and only showing the first three errors at most: %s", total, summary(listed)), listed}
-}
-
-// stampedByClient refuses a batch that claims the broker's stamp on a topic where the broker stamps.
-func (o ValidateOptions) stampedByClient() error {
-	return &RecordErrors{
-		kerr.New(kerr.InvalidTimestamp, "One or more records have been rejected due to invalid timestamp"),
-		[]RecordError{{0, "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime."}},
-	}
 }
