@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -186,138 +183,6 @@ func TestServerReadsWhatTheRequestSays(t *testing.T) {
 	}
 }
 
-func TestServerKeepsTheOrderOfDelayedProduces(t *testing.T) {
-	promises := make(chan *Pending, queueBound+8)
-	c := dial(t, startServer(t, func(_ context.Context, r *Request) Reply {
-		if r.Key != keyProduce {
-			return respondTo(r)
-		}
-		p := NewPending()
-		promises <- p
-		return Later(p)
-	}, nil))
-	const n = 10
-	for i := range int32(n) {
-		c.request(produceRequest(-1, 100), i)
-	}
-	c.request(metadataRequest(1), n)
-	var all []*Pending
-	for range n {
-		all = append(all, <-promises) // all are read although none is answered
-	}
-	for i := n - 1; i >= 0; i-- { // the last is kept first
-		all[i].Complete(respondTo(&Request{Key: keyProduce, Version: 9}))
-	}
-	for i := range int32(n + 1) { // and the metadata after them
-		if got, _ := c.receive(); got != i {
-			t.Fatalf("response %d, want %d", got, i)
-		}
-	}
-}
-
-func TestOtherRequestsWaitUntilAllProducesAreAnswered(t *testing.T) {
-	p := NewPending()
-	var handled atomic.Bool
-	c := dial(t, startServer(t, func(_ context.Context, r *Request) Reply {
-		if r.Key == keyProduce {
-			return Later(p)
-		}
-		handled.Store(true)
-		return respondTo(r)
-	}, nil))
-	c.request(produceRequest(-1, 1), 1)
-	c.request(metadataRequest(1), 2)
-	_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	if n, _ := c.Read(make([]byte, 1)); n != 0 || handled.Load() {
-		t.Fatalf("%d bytes came, metadata handled: %v, while the produce is pending", n, handled.Load())
-	}
-	_ = c.SetReadDeadline(time.Now().Add(within))
-	p.Complete(respondTo(&Request{Key: keyProduce, Version: 9}))
-	for want := int32(1); want <= 2; want++ {
-		if got, _ := c.receive(); got != want {
-			t.Fatalf("response %d, want %d", got, want)
-		}
-	}
-}
-
-func TestConnectionStopsReadingAtSixtyFourDelayedReplies(t *testing.T) {
-	promises := make(chan *Pending, 2*queueBound)
-	c := dial(t, startServer(t, func(_ context.Context, r *Request) Reply {
-		p := NewPending()
-		promises <- p
-		return Later(p)
-	}, nil))
-	for i := range int32(queueBound + 20) {
-		c.request(produceRequest(-1, 1), i)
-	}
-	// One more than the bound is handled: it waits with its reply in hand.
-	eventually(t, "the queue is full", func() bool { return len(promises) == queueBound+1 })
-	first := <-promises
-	first.Complete(respondTo(&Request{Key: keyProduce, Version: 9}))
-	c.receive()
-	eventually(t, "the next request is read", func() bool { return len(promises) == queueBound+1 })
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for range queueBound + 19 {
-			(<-promises).Complete(respondTo(&Request{Key: keyProduce, Version: 9}))
-		}
-	}()
-	for range queueBound + 19 {
-		c.receive()
-	}
-	<-done
-}
-
-func TestAcksZeroGetsNoReply(t *testing.T) {
-	c := dial(t, startServer(t, func(_ context.Context, r *Request) Reply {
-		if r.Key == keyProduce {
-			return NoReply()
-		}
-		return respondTo(r)
-	}, nil))
-	c.request(produceRequest(0, 10), 1)
-	c.request(metadataRequest(1), 2)
-	if got, _ := c.receive(); got != 2 {
-		t.Errorf("response %d, want 2", got)
-	}
-}
-
-func TestCloseReplyHangsUpBehindTheRepliesOwed(t *testing.T) {
-	p := NewPending()
-	var n atomic.Int32
-	c := dial(t, startServer(t, func(_ context.Context, r *Request) Reply {
-		if n.Add(1) == 1 {
-			return Later(p)
-		}
-		return Close("acks=0 failed")
-	}, nil))
-	c.request(produceRequest(-1, 1), 1)
-	c.request(produceRequest(0, 1), 2)
-	eventually(t, "both are handled", func() bool { return n.Load() == 2 })
-	p.Complete(respondTo(&Request{Key: keyProduce, Version: 9}))
-	if got, _ := c.receive(); got != 1 {
-		t.Errorf("response %d, want 1", got)
-	}
-	c.expectClosed()
-}
-
-func TestThrottleAnswersAtOnceAndMutesTheConnection(t *testing.T) {
-	const mute = 100 * time.Millisecond
-	c := dial(t, startServer(t, func(_ context.Context, r *Request) Reply {
-		return respondTo(r).WithThrottle(mute)
-	}, nil))
-	start := time.Now()
-	c.request(metadataRequest(1), 1)
-	c.receive()
-	first := time.Since(start)
-	c.request(metadataRequest(1), 2)
-	c.receive()
-	if second := time.Since(start); first >= mute || second < mute {
-		t.Errorf("answers after %v and %v, want one before and one after %v", first, second, mute)
-	}
-}
-
 func TestPanicOfAHandlerCostsItsConnectionAlone(t *testing.T) {
 	s := startServer(t, func(_ context.Context, r *Request) Reply {
 		if r.Key == keyProduce {
@@ -346,18 +211,6 @@ func TestSlowFrameIsBoundedByTheIdleTimeout(t *testing.T) {
 	c := dial(t, startServer(t, echo, func(o *ServerOptions) { o.IdleTimeout = 50 * time.Millisecond }))
 	c.send([]byte{0, 0, 0, 100, 0, 3, 0, 1})
 	c.expectClosed()
-}
-
-func TestClientThatDoesNotReadIsCutOff(t *testing.T) {
-	c := dial(t, startServer(t, func(_ context.Context, r *Request) Reply {
-		return RespondParts(nil, Part{Bytes: make([]byte, 64<<20)})
-	}, func(o *ServerOptions) { o.IdleTimeout = 100 * time.Millisecond }))
-	c.request(metadataRequest(1), 1)
-	eventually(t, "the connection is closed", func() bool {
-		_ = c.SetWriteDeadline(time.Now().Add(within))
-		_, err := c.Write([]byte{0})
-		return err != nil
-	})
 }
 
 func TestConnectionsPerAddressAreLimited(t *testing.T) {
@@ -541,104 +394,6 @@ func TestReleaseBodyGivesItsBytesBackBeforeTheReply(t *testing.T) {
 	b.receive()
 	p.Complete(respondTo(&Request{Key: keyProduce, Version: 9}))
 	a.receive()
-}
-
-// releases counts what it was told.
-type releases chan struct{}
-
-func (r releases) Release() { r <- struct{}{} }
-
-func TestRegionsArriveAsTheyLieInTheFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "segment")
-	content := make([]byte, 9<<20)
-	for i := range content {
-		content[i] = byte(i * 7 >> 3)
-	}
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	tests := []struct {
-		name  string
-		parts [][2]int // offset and length; a negative offset stands for that many bytes of 'x'
-	}{
-		{"nothing", nil},
-		{"a small region", [][2]int{{5, 100}}},
-		{"an empty region", [][2]int{{5, 0}}},
-		{"just what one write takes", [][2]int{{0, copyLimit - 8}}},
-		{"a little more", [][2]int{{0, copyLimit + 1}}},
-		{"small and large mixed", [][2]int{{-30, 30}, {3, 500}, {-20, 20}, {77, 1 << 20}, {-9, 9}, {1 << 20, 8 << 20}}},
-		{"large bytes between", [][2]int{{0, 300000}, {-1, 300000}, {5, 300000}}},
-		{"bytes alone", [][2]int{{-1, 100000}, {-1, 5}, {-1, 100000}}},
-	}
-	for _, remote := range []bool{false, true} {
-		for _, tt := range tests {
-			t.Run(fmt.Sprintf("%s, remote %v", tt.name, remote), func(t *testing.T) {
-				released := make(releases, len(tt.parts))
-				head := []byte("the head")
-				want := strings.Builder{}
-				want.Write(head)
-				var parts []Part
-				regions := 0
-				for _, p := range tt.parts {
-					if p[0] < 0 {
-						b := []byte(strings.Repeat("x", p[1]))
-						parts = append(parts, Part{Bytes: b})
-						want.Write(b)
-						continue
-					}
-					regions++
-					parts = append(parts, Part{Region: &Region{File: f, Offset: int64(p[0]), N: p[1], Release: released}})
-					want.Write(content[p[0] : p[0]+p[1]])
-				}
-				c := dial(t, startServer(t, func(_ context.Context, r *Request) Reply {
-					if remote {
-						r.Conn.local = false // send as to another machine
-					}
-					return RespondParts(head, parts...)
-				}, nil))
-				c.request(metadataRequest(1), 3)
-				id, body := c.receive()
-				if id != 3 || string(body) != want.String() {
-					t.Errorf("%d bytes came, %d wanted, or they differ", len(body), want.Len())
-				}
-				for range regions {
-					<-released
-				}
-			})
-		}
-	}
-}
-
-func TestAFileShorterThanPromisedCostsTheConnection(t *testing.T) {
-	f, err := os.Create(filepath.Join(t.TempDir(), "segment"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate(100 << 10); err != nil {
-		t.Fatal(err)
-	}
-	for _, remote := range []bool{false, true} {
-		for _, n := range []int{200 << 10, 100<<10 + 1} {
-			released := make(releases, 1)
-			c := dial(t, startServer(t, func(_ context.Context, r *Request) Reply {
-				if remote {
-					r.Conn.local = false
-				}
-				return RespondParts(nil, Part{Region: &Region{File: f, N: n, Release: released}})
-			}, nil))
-			c.request(metadataRequest(1), 1)
-			if b, err := io.ReadAll(c); len(b) > 8+100<<10 || err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Logf("%d bytes, %v", len(b), err)
-			}
-			<-released
-		}
-	}
 }
 
 func TestServersManyConnectionsAtOnce(t *testing.T) {
