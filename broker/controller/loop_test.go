@@ -47,23 +47,11 @@ func newPeer(t *testing.T, zookeeper string, id int32, callTimeout time.Duration
 		Metrics: metrics.New(), Log: zaptest.NewLogger(t).Named(strconv.Itoa(int(id))),
 	})
 	p.c.Start()
-	zk.OnSession(func(s *zkmeta.Session) {
+	zk.OnSession(func(s *zkmeta.Session) { // told of the present one too
 		if s == nil {
 			p.c.Expire()
-			return
-		}
-		p.registering.Go(func() {
-			b := zkmeta.BrokerInfo{ID: id, JMXPort: -1, Endpoints: []zkmeta.Endpoint{p.endpoint()}}
-			if _, err := s.RegisterBroker(s.Context(), b); err == nil {
-				p.c.Registered(s)
-			}
-		})
-	})
-	p.registering.Go(func() {
-		b := zkmeta.BrokerInfo{ID: id, JMXPort: -1, Endpoints: []zkmeta.Endpoint{p.endpoint()}}
-		s := zk.Session()
-		if _, err := s.RegisterBroker(s.Context(), b); err == nil {
-			p.c.Registered(s)
+		} else {
+			p.registering.Go(func() { p.register(s) })
 		}
 	})
 	t.Cleanup(func() {
@@ -73,6 +61,17 @@ func newPeer(t *testing.T, zookeeper string, id int32, callTimeout time.Duration
 		p.registering.Wait()
 	})
 	return p
+}
+
+// register registers the broker in a session, as long as that lives.
+func (p *peer) register(s *zkmeta.Session) {
+	b := zkmeta.BrokerInfo{ID: p.id, JMXPort: -1, Endpoints: []zkmeta.Endpoint{p.endpoint()}}
+	for s.Context().Err() == nil {
+		if _, err := s.RegisterBroker(s.Context(), b); err == nil {
+			p.c.Registered(s)
+			return
+		}
+	}
 }
 
 // knows tells whether the broker was told of n brokers.
