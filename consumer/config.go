@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"strings"
-	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/zurau/zurau/producer"
@@ -34,44 +33,45 @@ const (
 )
 
 // properties are those of Kafka 3.9's consumer that this one honours; a key that is not here is refused by name.
-var properties = map[string]producer.Property[Config]{
-	"bootstrap.servers": {Set: func(c *Config, v string) string { c.Servers = producer.List(v); return "" }},
-	"client.id":         {Set: func(c *Config, v string) string { c.ClientID = v; return "" }},
-	"auto.offset.reset": {Default: "latest", Set: func(c *Config, v string) string {
-		switch c.Reset = Reset(v); c.Reset {
-		case ResetEarliest, ResetLatest, ResetNone:
+func (c *Config) properties() map[string]producer.Property {
+	s := c.sarama
+	return map[string]producer.Property{
+		"bootstrap.servers": {Set: func(v string) string { c.Servers = producer.List(v); return "" }},
+		"client.id":         {Set: producer.Text(&c.ClientID)},
+		"auto.offset.reset": {Default: "latest", Set: func(v string) string {
+			switch c.Reset = Reset(v); c.Reset {
+			case ResetEarliest, ResetLatest, ResetNone:
+				return ""
+			}
+			return "String must be one of: latest, earliest, none"
+		}},
+		"isolation.level": {Default: "read_uncommitted", Set: func(v string) string {
+			switch v {
+			case "read_committed":
+				s.Consumer.IsolationLevel = sarama.ReadCommitted
+			case "read_uncommitted":
+				s.Consumer.IsolationLevel = sarama.ReadUncommitted
+			default:
+				return "String must be one of: read_committed, read_uncommitted"
+			}
 			return ""
-		}
-		return "String must be one of: latest, earliest, none"
-	}},
-	"isolation.level": {Default: "read_uncommitted", Set: func(c *Config, v string) string {
-		switch v {
-		case "read_committed":
-			c.sarama.Consumer.IsolationLevel = sarama.ReadCommitted
-		case "read_uncommitted":
-			c.sarama.Consumer.IsolationLevel = sarama.ReadUncommitted
-		default:
-			return "String must be one of: read_committed, read_uncommitted"
-		}
-		return ""
-	}},
-	"fetch.min.bytes": {Default: "1", Set: producer.Int(0, func(c *Config, n int) { c.sarama.Consumer.Fetch.Min = int32(n) })},
-	"fetch.max.bytes": {Default: "52428800", Set: producer.Int(0, func(c *Config, n int) { c.sarama.Consumer.Fetch.MaxBytes = int32(n) })},
-	"fetch.max.wait.ms": {Default: "500", Set: producer.Millis(func(c *Config, d time.Duration) {
-		c.sarama.Consumer.MaxWaitTime = d
-	})},
-	"max.partition.fetch.bytes": {Default: "1048576", Set: producer.Int(0, func(c *Config, n int) { c.PartitionBytes = int32(n) })},
-	"max.poll.records":          {Default: "500", Set: producer.Int(1, func(c *Config, n int) { c.MaxPollRecords = n })},
-	"request.timeout.ms":        {Default: "30000", Set: producer.Millis(func(c *Config, d time.Duration) { c.sarama.Net.ReadTimeout = d })},
-	"retry.backoff.ms":          {Default: "100", Set: producer.Millis(func(c *Config, d time.Duration) { c.sarama.Consumer.Retry.Backoff = d })},
-	"metadata.max.age.ms":       {Default: "300000", Set: producer.Millis(func(c *Config, d time.Duration) { c.sarama.Metadata.RefreshFrequency = d })},
-	"send.buffer.bytes":         {Default: "131072", Set: producer.Int(-1, func(c *Config, n int) { c.dialer.SendBuffer = n })},
-	"receive.buffer.bytes":      {Default: "65536", Set: producer.Int(-1, func(c *Config, n int) { c.dialer.ReceiveBuffer = n })},
-	"client.rack":               {Set: func(c *Config, v string) string { c.sarama.RackID = v; return "" }},
-	"check.crcs":                {Default: "true", Set: producer.Only[Config]("true")},
-	"security.protocol":         {Default: "PLAINTEXT", Set: producer.Only[Config]("PLAINTEXT")},
-	"key.deserializer":          {Set: deserializer},
-	"value.deserializer":        {Set: deserializer},
+		}},
+		"fetch.min.bytes":           {Default: "1", Set: producer.Number(0, &s.Consumer.Fetch.Min)},
+		"fetch.max.bytes":           {Default: "52428800", Set: producer.Number(0, &s.Consumer.Fetch.MaxBytes)},
+		"fetch.max.wait.ms":         {Default: "500", Set: producer.Millis(&s.Consumer.MaxWaitTime)},
+		"max.partition.fetch.bytes": {Default: "1048576", Set: producer.Number(0, &c.PartitionBytes)},
+		"max.poll.records":          {Default: "500", Set: producer.Number(1, &c.MaxPollRecords)},
+		"request.timeout.ms":        {Default: "30000", Set: producer.Millis(&s.Net.ReadTimeout)},
+		"retry.backoff.ms":          {Default: "100", Set: producer.Millis(&s.Consumer.Retry.Backoff)},
+		"metadata.max.age.ms":       {Default: "300000", Set: producer.Millis(&s.Metadata.RefreshFrequency)},
+		"send.buffer.bytes":         {Default: "131072", Set: producer.Number(-1, &c.dialer.SendBuffer)},
+		"receive.buffer.bytes":      {Default: "65536", Set: producer.Number(-1, &c.dialer.ReceiveBuffer)},
+		"client.rack":               {Set: producer.Text(&s.RackID)},
+		"check.crcs":                {Default: "true", Set: producer.Only("true")},
+		"security.protocol":         {Default: "PLAINTEXT", Set: producer.Only("PLAINTEXT")},
+		"key.deserializer":          {Set: deserializer},
+		"value.deserializer":        {Set: deserializer},
+	}
 }
 
 // NewConfig reads Java's consumer properties. The defaults are those of Kafka 3.9.
@@ -82,7 +82,7 @@ func NewConfig(props map[string]string) (*Config, error) {
 	s.Metadata.Full = false
 	s.Metadata.AllowAutoTopicCreation = true
 	s.Net.Proxy.Enable, s.Net.Proxy.Dialer = true, c.dialer
-	if err := producer.ReadProperties(c, properties, props); err != nil {
+	if err := producer.ReadProperties(c.properties(), props); err != nil {
 		return nil, err
 	}
 	if len(c.Servers) == 0 {
@@ -98,7 +98,7 @@ func NewConfig(props map[string]string) (*Config, error) {
 }
 
 // deserializer accepts the classes that leave bytes as they are, because records carry bytes here.
-func deserializer(_ *Config, class string) string {
+func deserializer(class string) string {
 	switch strings.TrimPrefix(class, "org.apache.kafka.common.serialization.") {
 	case "", "ByteArrayDeserializer", "StringDeserializer":
 		return ""

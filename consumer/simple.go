@@ -61,7 +61,9 @@ func NewSimple(c *Config) (*Simple, error) {
 	}
 	s := &Simple{config: c, got: make(chan fetched), stop: func() {}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	c.dialer.Failed = func(addr string) { producer.WarnUnreachable(c.Logger, s.prefix(), s.client, addr) }
+	c.dialer.Failed = func(addr string) {
+		producer.WarnUnreachable(c.Logger, s.logName(), producer.NodeAt(s.client, addr), addr)
+	}
 	client, err := sarama.NewClient(c.Servers, c.sarama)
 	if err != nil {
 		s.cancel()
@@ -254,7 +256,8 @@ func (s *Simple) take(ctx context.Context, p *position, block *sarama.FetchRespo
 	case sarama.ErrOffsetOutOfRange:
 		return s.reset(ctx, p)
 	case sarama.ErrNotLeaderForPartition, sarama.ErrUnknownTopicOrPartition, sarama.ErrLeaderNotAvailable,
-		sarama.ErrReplicaNotAvailable, sarama.ErrFencedLeaderEpoch, sarama.ErrUnknownLeaderEpoch, sarama.ErrKafkaStorageError:
+		sarama.ErrReplicaNotAvailable, sarama.ErrFencedLeaderEpoch, sarama.ErrUnknownLeaderEpoch,
+		sarama.ErrKafkaStorageError:
 		return false
 	default:
 		s.hand(ctx, fetched{err: kafkaError(block.Err)})
@@ -315,8 +318,8 @@ func (s *Simple) askTopic(name string) error {
 			continue
 		}
 		e := kerr.ForCode(int16(t.Err))
-		s.config.Logger.Named("org.apache.kafka.clients.NetworkClient").Warn(
-			s.prefix() + fmt.Sprintf("Error while fetching metadata with correlation id %d : {%s=%s}", id, name, e.Name))
+		s.config.Logger.Named("org.apache.kafka.clients.NetworkClient").Warn(fmt.Sprintf(
+			"[%s] Error while fetching metadata with correlation id %d : {%s=%s}", s.logName(), id, name, e.Name))
 		if e == kerr.InvalidTopicException {
 			return kerr.New(e, "Invalid topics: [%s]", name)
 		}
@@ -325,7 +328,7 @@ func (s *Simple) askTopic(name string) error {
 	return kafkaError(s.client.RefreshMetadata(name))
 }
 
-func (s *Simple) prefix() string { return "[Consumer " + s.config.LogName + "] " }
+func (s *Simple) logName() string { return "Consumer " + s.config.LogName }
 
 // kafkaError gives a broker's error as one of kerr.
 func kafkaError(err error) error {

@@ -29,69 +29,71 @@ const mostRetries = 1200
 
 // properties are those of Kafka 3.9's producer that this one honours. A key that is not here is refused by name: what
 // sarama cannot do must not look as if it were done.
-var properties = map[string]Property[Config]{
-	"bootstrap.servers": {"", func(c *Config, v string) string { c.Servers = List(v); return "" }},
-	"client.id":         {"", func(c *Config, v string) string { c.ClientID = v; return "" }},
-	"acks": {"all", func(c *Config, v string) string {
-		switch v {
-		case "all", "-1":
-			c.sarama.Producer.RequiredAcks = sarama.WaitForAll
-		case "0":
-			c.sarama.Producer.RequiredAcks = sarama.NoResponse
-		case "1":
-			c.sarama.Producer.RequiredAcks = sarama.WaitForLocal
-		default:
-			return "String must be one of: all, -1, 0, 1"
-		}
-		return ""
-	}},
-	"compression.type": {"none", func(c *Config, v string) string {
-		if err := c.sarama.Producer.Compression.UnmarshalText([]byte(v)); err != nil {
-			return "String must be one of: none, gzip, snappy, lz4, zstd"
-		}
-		return ""
-	}},
-	"batch.size":                            {"16384", Int(0, func(c *Config, n int) { c.sarama.Producer.Flush.Bytes = n })},
-	"linger.ms":                             {"0", Millis(func(c *Config, d time.Duration) { c.sarama.Producer.Flush.Frequency = d })},
-	"buffer.memory":                         {"33554432", Int(0, func(c *Config, n int) { c.BufferMemory = int64(n) })},
-	"max.request.size":                      {"1048576", Int(0, func(c *Config, n int) { c.MaxRequestSize = n })},
-	"max.block.ms":                          {"60000", Millis(func(c *Config, d time.Duration) { c.MaxBlock = d })},
-	"request.timeout.ms":                    {"30000", Millis(func(c *Config, d time.Duration) { c.sarama.Producer.Timeout = d })},
-	"retries":                               {"2147483647", Int(0, func(c *Config, n int) { c.sarama.Producer.Retry.Max = min(n, mostRetries) })},
-	"retry.backoff.ms":                      {"100", Millis(func(c *Config, d time.Duration) { c.sarama.Producer.Retry.Backoff = d })},
-	"metadata.max.age.ms":                   {"300000", Millis(func(c *Config, d time.Duration) { c.sarama.Metadata.RefreshFrequency = d })},
-	"max.in.flight.requests.per.connection": {"5", Int(1, func(c *Config, n int) { c.sarama.Net.MaxOpenRequests = n })},
-	"send.buffer.bytes":                     {"131072", Int(-1, func(c *Config, n int) { c.dialer.SendBuffer = n })},
-	"receive.buffer.bytes":                  {"32768", Int(-1, func(c *Config, n int) { c.dialer.ReceiveBuffer = n })},
-	"enable.idempotence": {"true", func(c *Config, v string) string {
-		on, err := strconv.ParseBool(v)
-		if err != nil {
-			return "Expected value to be either true or false"
-		}
-		c.sarama.Producer.Idempotent = on
-		return ""
-	}},
-	"transactional.id": {"", func(c *Config, v string) string { c.sarama.Producer.Transaction.ID = v; return "" }},
-	"transaction.timeout.ms": {"60000", Millis(func(c *Config, d time.Duration) {
-		c.sarama.Producer.Transaction.Timeout = d
-	})},
-	"partitioner.class": {"", func(c *Config, v string) string {
-		short := v[strings.LastIndexByte(v, '.')+1:]
-		switch short {
-		case "", "DefaultPartitioner":
-			c.sarama.Producer.Partitioner = func(string) sarama.Partitioner { return newDefaultPartitioner(c.batchSize(), c.linger()) }
-		case "UniformStickyPartitioner":
-			c.sarama.Producer.Partitioner = func(string) sarama.Partitioner { return newStickyPartitioner(c.batchSize(), c.linger()) }
-		case "RoundRobinPartitioner":
-			c.sarama.Producer.Partitioner = sarama.NewRoundRobinPartitioner
-		default:
-			return "Class " + v + " could not be found."
-		}
-		return ""
-	}},
-	"security.protocol": {"PLAINTEXT", Only[Config]("PLAINTEXT")},
-	"key.serializer":    {"", serializer},
-	"value.serializer":  {"", serializer},
+func (c *Config) properties() map[string]Property {
+	s := c.sarama
+	return map[string]Property{
+		"bootstrap.servers": {"", func(v string) string { c.Servers = List(v); return "" }},
+		"client.id":         {"", Text(&c.ClientID)},
+		"acks": {"all", func(v string) string {
+			switch v {
+			case "all", "-1":
+				s.Producer.RequiredAcks = sarama.WaitForAll
+			case "0":
+				s.Producer.RequiredAcks = sarama.NoResponse
+			case "1":
+				s.Producer.RequiredAcks = sarama.WaitForLocal
+			default:
+				return "String must be one of: all, -1, 0, 1"
+			}
+			return ""
+		}},
+		"compression.type": {"none", func(v string) string {
+			if err := s.Producer.Compression.UnmarshalText([]byte(v)); err != nil {
+				return "String must be one of: none, gzip, snappy, lz4, zstd"
+			}
+			return ""
+		}},
+		"batch.size":                            {"16384", Number(0, &s.Producer.Flush.Bytes)},
+		"linger.ms":                             {"0", Millis(&s.Producer.Flush.Frequency)},
+		"buffer.memory":                         {"33554432", Number(0, &c.BufferMemory)},
+		"max.request.size":                      {"1048576", Number(0, &c.MaxRequestSize)},
+		"max.block.ms":                          {"60000", Millis(&c.MaxBlock)},
+		"request.timeout.ms":                    {"30000", Millis(&s.Producer.Timeout)},
+		"retries":                               {"2147483647", Number(0, &s.Producer.Retry.Max)},
+		"retry.backoff.ms":                      {"100", Millis(&s.Producer.Retry.Backoff)},
+		"metadata.max.age.ms":                   {"300000", Millis(&s.Metadata.RefreshFrequency)},
+		"max.in.flight.requests.per.connection": {"5", Number(1, &s.Net.MaxOpenRequests)},
+		"send.buffer.bytes":                     {"131072", Number(-1, &c.dialer.SendBuffer)},
+		"receive.buffer.bytes":                  {"32768", Number(-1, &c.dialer.ReceiveBuffer)},
+		"enable.idempotence": {"true", func(v string) string {
+			on, err := strconv.ParseBool(v)
+			if err != nil {
+				return "Expected value to be either true or false"
+			}
+			s.Producer.Idempotent = on
+			return ""
+		}},
+		"transactional.id":       {"", Text(&s.Producer.Transaction.ID)},
+		"transaction.timeout.ms": {"60000", Millis(&s.Producer.Transaction.Timeout)},
+		"partitioner.class": {"", func(v string) string {
+			var otherwise sarama.PartitionerConstructor
+			switch v[strings.LastIndexByte(v, '.')+1:] {
+			case "", "DefaultPartitioner":
+				otherwise = func(string) sarama.Partitioner { return &keyPartitioner{c.sticky()} }
+			case "UniformStickyPartitioner":
+				otherwise = func(string) sarama.Partitioner { return c.sticky() }
+			case "RoundRobinPartitioner":
+				otherwise = sarama.NewRoundRobinPartitioner
+			default:
+				return "Class " + v + " could not be found."
+			}
+			s.Producer.Partitioner = func(topic string) sarama.Partitioner { return &namedPartitioner{otherwise(topic)} }
+			return ""
+		}},
+		"security.protocol": {"PLAINTEXT", Only("PLAINTEXT")},
+		"key.serializer":    {"", serializer},
+		"value.serializer":  {"", serializer},
+	}
 }
 
 // NewConfig reads Java's producer properties. The defaults are those of Kafka 3.9.
@@ -103,11 +105,11 @@ func NewConfig(props map[string]string) (*Config, error) {
 	s.Metadata.AllowAutoTopicCreation = true
 	s.Producer.Return.Successes = true
 	s.Net.Proxy.Enable, s.Net.Proxy.Dialer = true, c.dialer
-	if err := ReadProperties(c, properties, props); err != nil {
+	if err := ReadProperties(c.properties(), props); err != nil {
 		return nil, err
 	}
 	if len(c.Servers) == 0 {
-		return nil, &ConfigError{Name: "bootstrap.servers", Value: "[]", Reason: "No resolvable bootstrap urls given in bootstrap.servers"}
+		return nil, &ConfigError{"bootstrap.servers", "[]", "No resolvable bootstrap urls given in bootstrap.servers"}
 	}
 	s.ClientID = c.ClientID
 	if s.ClientID == "" {
@@ -116,6 +118,7 @@ func NewConfig(props map[string]string) (*Config, error) {
 	if s.Producer.Flush.Frequency == 0 {
 		s.Producer.Flush.Bytes = 0 // sarama sends at once when neither is set, Java when linger.ms is 0
 	}
+	s.Producer.Retry.Max = min(s.Producer.Retry.Max, mostRetries)
 	s.Producer.MaxMessageBytes = max(c.MaxRequestSize, 1)
 	s.Net.ReadTimeout = s.Producer.Timeout + 5*time.Second // let the broker be the first to give up
 	return c, c.settleIdempotence(props)
@@ -130,7 +133,8 @@ func (c *Config) settleIdempotence(props map[string]string) error {
 	case !s.Producer.Idempotent && s.Producer.Transaction.ID == "":
 		return nil
 	case s.Producer.RequiredAcks != sarama.WaitForAll:
-		conflict = "Must set acks to all in order to use the idempotent producer. Otherwise we cannot guarantee idempotence."
+		conflict = "Must set acks to all in order to use the idempotent producer. Otherwise we cannot guarantee " +
+			"idempotence."
 	case s.Producer.Retry.Max == 0:
 		conflict = "Must set retries to non-zero when using the idempotent producer."
 	case s.Net.MaxOpenRequests > 5:
@@ -139,7 +143,7 @@ func (c *Config) settleIdempotence(props map[string]string) error {
 	_, asked := props["enable.idempotence"]
 	switch {
 	case conflict != "" && (asked || s.Producer.Transaction.ID != ""):
-		return &ConfigError{Name: "enable.idempotence", Value: "true", Reason: conflict}
+		return &ConfigError{"enable.idempotence", "true", conflict}
 	case conflict != "":
 		s.Producer.Idempotent = false
 	default:
@@ -149,11 +153,13 @@ func (c *Config) settleIdempotence(props map[string]string) error {
 	return nil
 }
 
-func (c *Config) batchSize() int        { return max(c.sarama.Producer.Flush.Bytes, 1) }
-func (c *Config) linger() time.Duration { return c.sarama.Producer.Flush.Frequency }
+func (c *Config) sticky() *stickyPartitioner {
+	flush := c.sarama.Producer.Flush
+	return newStickyPartitioner(max(flush.Bytes, 1), flush.Frequency)
+}
 
 // serializer accepts the classes that leave bytes as they are, because records carry bytes here.
-func serializer(_ *Config, class string) string {
+func serializer(class string) string {
 	switch class {
 	case "", "org.apache.kafka.common.serialization.ByteArraySerializer",
 		"org.apache.kafka.common.serialization.StringSerializer":

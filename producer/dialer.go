@@ -35,25 +35,29 @@ func (d *Dialer) Dial(network, addr string) (net.Conn, error) {
 	return conn, nil
 }
 
-// WarnUnreachable logs, in the words of Java's NetworkClient, that the server at addr does not answer. prefix names the
-// client; brokers that client does not know by their address are bootstrap servers.
-func WarnUnreachable(log *zap.Logger, prefix string, client sarama.Client, addr string) {
-	id := int32(-1)
-	if client != nil {
-		for _, b := range client.Brokers() {
-			if b.Addr() == addr {
-				id = b.ID()
-			}
-		}
-	}
+// WarnUnreachable logs, in the words of Java's NetworkClient, that a server does not answer. client is what stands in
+// the brackets; node is negative for a bootstrap server.
+func WarnUnreachable(log *zap.Logger, client string, node int32, addr string) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil || net.ParseIP(host) != nil {
 		host = "" // Java prints name/address
 	}
 	log = log.Named("org.apache.kafka.clients.NetworkClient")
-	log.Warn(prefix + fmt.Sprintf("Connection to node %d (%s/%s) could not be established. Broker may not be available.",
-		id, host, addr))
-	if id < 0 {
-		log.Warn(prefix + fmt.Sprintf("Bootstrap broker %s (id: -1 rack: null) disconnected", addr))
+	log.Warn(fmt.Sprintf("[%s] Connection to node %d (%s/%s) could not be established. Broker may not be available.",
+		client, max(node, -1), host, addr))
+	if node < 0 {
+		log.Warn(fmt.Sprintf("[%s] Bootstrap broker %s (id: -1 rack: null) disconnected", client, addr))
 	}
+}
+
+// NodeAt is the id of the broker that client knows by its address, -1 for none.
+func NodeAt(client sarama.Client, addr string) int32 {
+	if client != nil {
+		for _, b := range client.Brokers() {
+			if b.Addr() == addr {
+				return b.ID()
+			}
+		}
+	}
+	return -1
 }

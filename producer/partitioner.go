@@ -78,19 +78,11 @@ func pickOther(current, partitions int32) int32 {
 // RequiresConsistency implements sarama.Partitioner: a partition without a leader is no choice.
 func (p *stickyPartitioner) RequiresConsistency() bool { return false }
 
-// defaultPartitioner sends a record to the partition it names, else to that of its key, else to the sticky one
-// (Kafka: DefaultPartitioner).
-type defaultPartitioner struct{ sticky *stickyPartitioner }
-
-func newDefaultPartitioner(batchSize int, linger time.Duration) *defaultPartitioner {
-	return &defaultPartitioner{newStickyPartitioner(batchSize, linger)}
-}
+// keyPartitioner sends a record to the partition of its key, else to the sticky one (Kafka: DefaultPartitioner).
+type keyPartitioner struct{ sticky *stickyPartitioner }
 
 // Partition implements sarama.Partitioner.
-func (p *defaultPartitioner) Partition(m *sarama.ProducerMessage, partitions int32) (int32, error) {
-	if s, ok := m.Metadata.(*sending); ok && s.partition >= 0 {
-		return s.partition, nil
-	}
+func (p *keyPartitioner) Partition(m *sarama.ProducerMessage, partitions int32) (int32, error) {
 	if m.Key == nil {
 		return p.sticky.Partition(m, partitions)
 	}
@@ -102,11 +94,41 @@ func (p *defaultPartitioner) Partition(m *sarama.ProducerMessage, partitions int
 }
 
 // RequiresConsistency implements sarama.Partitioner.
-func (p *defaultPartitioner) RequiresConsistency() bool { return true }
+func (p *keyPartitioner) RequiresConsistency() bool { return true }
 
-// MessageRequiresConsistency implements sarama.DynamicConsistencyPartitioner: only records without key and partition
-// may go anywhere.
-func (p *defaultPartitioner) MessageRequiresConsistency(m *sarama.ProducerMessage) bool {
-	s, ok := m.Metadata.(*sending)
-	return m.Key != nil || ok && s.partition >= 0
+// MessageRequiresConsistency implements sarama.DynamicConsistencyPartitioner: a record without a key may go anywhere.
+func (p *keyPartitioner) MessageRequiresConsistency(m *sarama.ProducerMessage) bool {
+	return m.Key != nil
+}
+
+// namedPartitioner sends a record to the partition it names, and asks another partitioner about the rest.
+type namedPartitioner struct{ otherwise sarama.Partitioner }
+
+// Partition implements sarama.Partitioner.
+func (p *namedPartitioner) Partition(m *sarama.ProducerMessage, partitions int32) (int32, error) {
+	if named := partitionNamed(m); named != AnyPartition {
+		return named, nil
+	}
+	return p.otherwise.Partition(m, partitions)
+}
+
+func partitionNamed(m *sarama.ProducerMessage) int32 {
+	if s, ok := m.Metadata.(*sending); ok {
+		return s.record.Partition
+	}
+	return AnyPartition
+}
+
+// RequiresConsistency implements sarama.Partitioner.
+func (p *namedPartitioner) RequiresConsistency() bool { return true }
+
+// MessageRequiresConsistency implements sarama.DynamicConsistencyPartitioner.
+func (p *namedPartitioner) MessageRequiresConsistency(m *sarama.ProducerMessage) bool {
+	if partitionNamed(m) != AnyPartition {
+		return true
+	}
+	if dynamic, ok := p.otherwise.(sarama.DynamicConsistencyPartitioner); ok {
+		return dynamic.MessageRequiresConsistency(m)
+	}
+	return p.otherwise.RequiresConsistency()
 }

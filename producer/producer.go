@@ -46,32 +46,35 @@ type Position struct {
 
 // Producer sends records. Safe for use by many goroutines; records of one goroutine to one partition keep their order.
 type Producer struct {
-	config *Config
-	client sarama.Client
-	async  sarama.AsyncProducer
-	done   chan struct{} // closed when the last acknowledgement was handed on
+	config  *Config
+	client  sarama.Client
+	closing chan struct{} // closed by Close
+	done    chan struct{} // closed when the last acknowledgement was handed on
+
+	start sync.Mutex // held while the first record makes async, which may ask brokers
 
 	mu struct {
 		sync.Mutex
-		known       map[string]bool // topics whose metadata arrived
-		correlation int             // of the next metadata request, for the log
-		buffered    int64           // bytes not yet acknowledged
-		freed       chan struct{}   // closed and replaced when buffered goes down
+		async       sarama.AsyncProducer // nil before the first record
+		known       map[string]bool      // topics whose metadata arrived
+		correlation int                  // of the next metadata request, for the log
+		buffered    int64                // bytes not yet acknowledged
+		freed       chan struct{}        // closed and replaced when buffered goes down
+		sending     sync.WaitGroup       // calls of Send that have been let in; none is once closed is set
 		closed      bool
 	}
 }
 
 // sending travels with a record through sarama.
 type sending struct {
-	record    Record
-	partition int32
-	size      int64
-	done      func(Position, error)
+	record Record
+	size   int64
+	done   func(Position, error)
 }
 
 // New makes a producer. No broker is asked before the first record.
 func New(c *Config) (*Producer, error) {
-	p := &Producer{config: c, done: make(chan struct{})}
+	p := &Producer{config: c, closing: make(chan struct{}), done: make(chan struct{})}
 	p.mu.known = make(map[string]bool)
 	p.mu.freed = make(chan struct{})
 	if c.Logger == nil {
@@ -83,28 +86,24 @@ func New(c *Config) (*Producer, error) {
 		return nil, fmt.Errorf("producer: %w", err)
 	}
 	p.client = client
-	p.async, err = sarama.NewAsyncProducerFromClient(client)
-	if err != nil {
-		_ = client.Close()
-		return nil, fmt.Errorf("producer: %w", err)
-	}
-	go p.acknowledge()
 	return p, nil
 }
 
 // Send hands r over and returns; done is called once with what became of it, on the producer's goroutine unless r is
-// refused before it is sent. It waits, up to max.block.ms, for the topic's metadata and for room in the buffer.
+// refused before it is sent, and must not call the producer. It waits, up to max.block.ms, for the topic's metadata and for room in the buffer.
 func (p *Producer) Send(ctx context.Context, r Record, done func(Position, error)) {
 	for _, i := range p.config.Interceptors {
 		i.OnSend(&r)
 	}
-	s := &sending{record: r, partition: r.Partition, size: int64(serializedSize(&r)), done: done}
+	s := &sending{record: r, size: int64(serializedSize(&r)), done: done}
 	ctx, cancel := context.WithTimeout(ctx, p.config.MaxBlock)
 	defer cancel()
-	if err := p.admit(ctx, s); err != nil {
+	async, err := p.admit(ctx, s)
+	if err != nil {
 		p.finish(s, Position{Partition: AnyPartition, Offset: -1}, err)
 		return
 	}
+	defer p.mu.sending.Done()
 	m := &sarama.ProducerMessage{Topic: r.Topic, Timestamp: r.Timestamp, Metadata: s}
 	if r.Key != nil {
 		m.Key = sarama.ByteEncoder(r.Key)
@@ -115,7 +114,7 @@ func (p *Producer) Send(ctx context.Context, r Record, done func(Position, error
 	for _, h := range r.Headers {
 		m.Headers = append(m.Headers, sarama.RecordHeader{Key: []byte(h.Key), Value: h.Value})
 	}
-	p.async.Input() <- m
+	async.Input() <- m
 }
 
 // SendSync sends r and waits for its acknowledgement.
@@ -134,56 +133,114 @@ func (p *Producer) SendSync(ctx context.Context, r Record) (Position, error) {
 	}
 }
 
-// Close sends what is buffered, waits for its acknowledgements and ends the producer.
+// Close sends what is buffered, waits for its acknowledgements and ends the producer. Calls of Send that wait end.
 func (p *Producer) Close() error {
+	p.start.Lock()
+	defer p.start.Unlock()
 	p.mu.Lock()
-	closed := p.mu.closed
+	closed, async := p.mu.closed, p.mu.async
 	p.mu.closed = true
 	p.mu.Unlock()
 	if closed {
 		return nil
 	}
-	p.async.AsyncClose()
-	<-p.done
+	close(p.closing)
+	if async != nil {
+		p.mu.sending.Wait()
+		async.AsyncClose()
+		<-p.done
+	}
 	return p.client.Close()
 }
 
-// BeginTransaction, CommitTransaction and AbortTransaction need transactional.id.
-func (p *Producer) BeginTransaction() error { return p.async.BeginTxn() }
-
-// CommitTransaction makes the transaction's records visible to read_committed.
-func (p *Producer) CommitTransaction() error { return p.async.CommitTxn() }
-
-// AbortTransaction hides them for ever.
-func (p *Producer) AbortTransaction() error { return p.async.AbortTxn() }
-
-// admit checks the size of a record, waits for its topic and takes its bytes from the buffer.
-func (p *Producer) admit(ctx context.Context, s *sending) error {
-	if err := p.awaitTopic(ctx, s.record.Topic); err != nil {
+// BeginTransaction begins a transaction; transactional.id is needed.
+func (p *Producer) BeginTransaction() error {
+	async, err := p.started()
+	if err != nil {
 		return err
 	}
+	return async.BeginTxn()
+}
+
+// CommitTransaction makes the transaction's records visible to read_committed.
+func (p *Producer) CommitTransaction() error {
+	async, err := p.started()
+	if err != nil {
+		return err
+	}
+	return async.CommitTxn()
+}
+
+// AbortTransaction hides the transaction's records for ever.
+func (p *Producer) AbortTransaction() error {
+	async, err := p.started()
+	if err != nil {
+		return err
+	}
+	return async.AbortTxn()
+}
+
+var errClosed = errors.New("Cannot perform operation after producer has been closed")
+
+// started is sarama's producer. It is made by the first who needs it, because one with a producer id asks the brokers
+// for it right away.
+func (p *Producer) started() (sarama.AsyncProducer, error) {
+	p.start.Lock()
+	defer p.start.Unlock()
+	p.mu.Lock()
+	async, closed := p.mu.async, p.mu.closed
+	p.mu.Unlock()
+	switch {
+	case closed:
+		return nil, errClosed
+	case async != nil:
+		return async, nil
+	}
+	async, err := sarama.NewAsyncProducerFromClient(p.client)
+	if err != nil {
+		return nil, kafkaError(err)
+	}
+	p.mu.Lock()
+	p.mu.async = async
+	p.mu.Unlock()
+	go p.acknowledge(async)
+	return async, nil
+}
+
+// admit checks the size of a record, waits for its topic and takes its bytes from the buffer. Without an error the
+// caller is counted in sending.
+func (p *Producer) admit(ctx context.Context, s *sending) (sarama.AsyncProducer, error) {
+	if err := p.awaitTopic(ctx, s.record.Topic); err != nil {
+		return nil, err
+	}
 	if s.size > int64(p.config.MaxRequestSize) {
-		return kerr.New(kerr.MessageTooLarge, "The message is %d bytes when serialized which is larger than %d, which is "+
-			"the value of the max.request.size configuration.", s.size, p.config.MaxRequestSize)
+		return nil, kerr.New(kerr.MessageTooLarge, "The message is %d bytes when serialized which is larger than %d, which "+
+			"is the value of the max.request.size configuration.", s.size, p.config.MaxRequestSize)
+	}
+	async, err := p.started()
+	if err != nil {
+		return nil, err
 	}
 	for {
 		p.mu.Lock()
 		if p.mu.closed {
 			p.mu.Unlock()
-			return errors.New("Cannot perform operation after producer has been closed")
+			return nil, errClosed
 		}
 		if p.mu.buffered == 0 || p.mu.buffered+s.size <= p.config.BufferMemory {
 			p.mu.buffered += s.size
+			p.mu.sending.Add(1)
 			p.mu.Unlock()
-			return nil
+			return async, nil
 		}
 		freed := p.mu.freed
 		p.mu.Unlock()
 		select {
 		case <-freed:
+		case <-p.closing:
 		case <-ctx.Done():
-			return kerr.New(kerr.RequestTimedOut, "Failed to allocate %d bytes within the configured max blocking time %d ms.",
-				s.size, p.config.MaxBlock.Milliseconds())
+			return nil, kerr.New(kerr.RequestTimedOut, "Failed to allocate %d bytes within the configured max blocking "+
+				"time %d ms.", s.size, p.config.MaxBlock.Milliseconds())
 		}
 	}
 }
@@ -216,9 +273,9 @@ func varintSize(n int) int {
 }
 
 // acknowledge hands on what became of each record until sarama has none left.
-func (p *Producer) acknowledge() {
+func (p *Producer) acknowledge(async sarama.AsyncProducer) {
 	defer close(p.done)
-	successes, failures := p.async.Successes(), p.async.Errors()
+	successes, failures := async.Successes(), async.Errors()
 	for successes != nil || failures != nil {
 		select {
 		case m, ok := <-successes:
@@ -279,19 +336,21 @@ func (p *Producer) awaitTopic(ctx context.Context, topic string) error {
 	p.mu.Lock()
 	known := p.mu.known[topic]
 	p.mu.Unlock()
-	for backoff := p.config.sarama.Producer.Retry.Backoff; !known; {
+	for !known {
 		err := p.askTopic(topic)
+		if err == nil {
+			break
+		}
 		if kerr.CodeOf(err) == kerr.InvalidTopicException.Code {
 			return err
 		}
-		if known = err == nil; known {
-			break
-		}
 		select {
+		case <-time.After(p.config.sarama.Producer.Retry.Backoff):
+		case <-p.closing:
+			return errClosed
 		case <-ctx.Done():
 			return kerr.New(kerr.RequestTimedOut, "Topic %s not present in metadata after %d ms.", topic,
 				p.config.MaxBlock.Milliseconds())
-		case <-time.After(backoff):
 		}
 	}
 	p.mu.Lock()
@@ -325,10 +384,11 @@ func (p *Producer) askTopic(topic string) error {
 			continue
 		}
 		e := kerr.ForCode(int16(t.Err))
-		p.warn("Error while fetching metadata with correlation id %d : {%s=%s}", id, topic, e.Name)
+		p.config.Logger.Named("org.apache.kafka.clients.NetworkClient").Warn(fmt.Sprintf(
+			"[%s] Error while fetching metadata with correlation id %d : {%s=%s}", p.logName(), id, topic, e.Name))
 		if e == kerr.InvalidTopicException {
-			p.log().Named("org.apache.kafka.clients.Metadata").Error(
-				p.prefix() + fmt.Sprintf("Metadata response reported invalid topics [%s]", topic))
+			p.config.Logger.Named("org.apache.kafka.clients.Metadata").Error(fmt.Sprintf(
+				"[%s] Metadata response reported invalid topics [%s]", p.logName(), topic))
 			return kerr.New(e, "Invalid topics: [%s]", topic)
 		}
 		return e
@@ -336,13 +396,10 @@ func (p *Producer) askTopic(topic string) error {
 	return p.client.RefreshMetadata(topic)
 }
 
-func (p *Producer) log() *zap.Logger { return p.config.Logger }
-
-func (p *Producer) prefix() string { return "[Producer clientId=" + p.config.sarama.ClientID + "] " }
-
-func (p *Producer) warn(format string, args ...any) {
-	p.log().Named("org.apache.kafka.clients.NetworkClient").Warn(p.prefix() + fmt.Sprintf(format, args...))
-}
+// logName is what log lines call this producer by.
+func (p *Producer) logName() string { return "Producer clientId=" + p.config.sarama.ClientID }
 
 // unreachable runs on sarama's goroutines.
-func (p *Producer) unreachable(addr string) { WarnUnreachable(p.log(), p.prefix(), p.client, addr) }
+func (p *Producer) unreachable(addr string) {
+	WarnUnreachable(p.config.Logger, p.logName(), NodeAt(p.client, addr), addr)
+}

@@ -19,16 +19,16 @@ func (e *ConfigError) Error() string {
 	return fmt.Sprintf("Invalid value %s for configuration %s: %s", e.Value, e.Name, e.Reason)
 }
 
-// Property is a Java client property that a configuration of type C honours. Set gets the given value or the default
-// and returns what is wrong with it, "" if nothing.
-type Property[C any] struct {
+// Property is a Java client property that a configuration honours. Set gets the given value or the default and returns
+// what is wrong with it, "" if nothing.
+type Property struct {
 	Default string
-	Set     func(c *C, value string) (reason string)
+	Set     func(value string) (reason string)
 }
 
-// ReadProperties sets every property of table, to its value in props or its default. A name in props that is not in the
-// table is an error.
-func ReadProperties[C any](c *C, table map[string]Property[C], props map[string]string) error {
+// ReadProperties sets every property of table, to its value in props or its default. A name in props that is not in
+// the table is an error.
+func ReadProperties(table map[string]Property, props map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(props)) {
 		if _, ok := table[name]; !ok {
 			return &ConfigError{name, props[name], "this client does not honour it"}
@@ -39,31 +39,31 @@ func ReadProperties[C any](c *C, table map[string]Property[C], props map[string]
 		if !given {
 			value = table[name].Default
 		}
-		if reason := table[name].Set(c, strings.TrimSpace(value)); reason != "" {
+		if reason := table[name].Set(strings.TrimSpace(value)); reason != "" {
 			return &ConfigError{name, value, reason}
 		}
 	}
 	return nil
 }
 
-// Int makes a Set for a 32-bit number of at least least.
-func Int[C any](least int, set func(*C, int)) func(*C, string) string {
-	return func(c *C, v string) string {
+// Number makes a Set for a 32-bit number of at least least, kept at the given place.
+func Number[T int | int32 | int64](least int64, place *T) func(string) string {
+	return func(v string) string {
 		n, err := strconv.ParseInt(v, 10, 64)
 		switch {
 		case err != nil || n > math.MaxInt32:
 			return "Not a number of type INT"
-		case n < int64(least):
+		case n < least:
 			return fmt.Sprintf("Value must be at least %d", least)
 		}
-		set(c, int(n))
+		*place = T(n)
 		return ""
 	}
 }
 
-// Millis makes a Set for a time in milliseconds.
-func Millis[C any](set func(*C, time.Duration)) func(*C, string) string {
-	return func(c *C, v string) string {
+// Millis makes a Set for a time in milliseconds, kept at the given place.
+func Millis(place *time.Duration) func(string) string {
+	return func(v string) string {
 		n, err := strconv.ParseInt(v, 10, 64)
 		switch {
 		case err != nil:
@@ -71,14 +71,22 @@ func Millis[C any](set func(*C, time.Duration)) func(*C, string) string {
 		case n < 0:
 			return "Value must be at least 0"
 		}
-		set(c, time.Duration(min(n, math.MaxInt64/int64(time.Millisecond)))*time.Millisecond)
+		*place = time.Duration(min(n, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+		return ""
+	}
+}
+
+// Text makes a Set that keeps the value as it is.
+func Text(place *string) func(string) string {
+	return func(v string) string {
+		*place = v
 		return ""
 	}
 }
 
 // Only makes a Set that accepts one value, for properties of which nothing else is built yet.
-func Only[C any](value string) func(*C, string) string {
-	return func(_ *C, v string) string {
+func Only(value string) func(string) string {
+	return func(v string) string {
 		if v != value {
 			return "this client does not honour it yet"
 		}

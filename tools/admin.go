@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/magiconair/properties"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/zurau/zurau/producer"
+	"go.uber.org/zap"
 )
 
 // apiTimeout is how long an admin call may take, all tries together (Java: default.api.timeout.ms).
@@ -60,7 +63,7 @@ func newAdminNamed(kind, name, bootstrap, propertiesFile string, stderr io.Write
 		kgo.RetryTimeout(apiTimeout),
 		kgo.RequestRetries(1000), // the timeout ends the tries
 		kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }),
-		kgo.WithHooks(&connectWarner{client: kind + " clientId=" + name, stderr: stderr}),
+		kgo.WithHooks(&connectWarner{kind + " clientId=" + name, newToolLogger(stderr)}),
 	)
 	if err != nil {
 		return nil, illegalArgument("%s", err)
@@ -89,9 +92,10 @@ func askWith[R kmsg.Response](ctx context.Context, to interface {
 	resp, err := to.Request(ctx, req)
 	if err != nil {
 		var none R
+		call = strings.ToLower(call[:1]) + call[1:]
 		return none, &javaError{
 			class:   kafkaErrors + "TimeoutException",
-			message: fmt.Sprintf("Timed out waiting for a node assignment. Call: %s (%v)", strings.ToLower(call[:1])+call[1:], err),
+			message: fmt.Sprintf("Timed out waiting for a node assignment. Call: %s (%v)", call, err),
 		}
 	}
 	return resp.(R), nil
@@ -145,36 +149,13 @@ func notHonoured(key, value string) error {
 
 // connectWarner logs servers that cannot be reached, as Java's NetworkClient does.
 type connectWarner struct {
-	client string // what stands in the brackets: kind and client id
-	stderr io.Writer
+	client string // kind and client id
+	log    *zap.Logger
 }
 
-// OnBrokerConnect implements kgo.HookBrokerConnect.
+// OnBrokerConnect implements kgo.HookBrokerConnect. Bootstrap servers have negative ids.
 func (w *connectWarner) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	if err != nil {
-		w.unreachable(meta.NodeID, net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port)))
+		producer.WarnUnreachable(w.log, w.client, meta.NodeID, net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port))))
 	}
 }
-
-// unreachable logs that node does not answer; bootstrap servers have negative ids.
-func (w *connectWarner) unreachable(node int32, addr string) {
-	host, port, _ := net.SplitHostPort(addr)
-	if net.ParseIP(host) != nil {
-		host = "" // Java prints name/address
-	}
-	ip := addr
-	if host != "" {
-		ip = net.JoinHostPort(host, port)
-	}
-	if node < 0 {
-		node = -1
-	}
-	logLine(w.stderr, "WARN", networkClient, fmt.Sprintf(
-		"[%s] Connection to node %d (%s/%s) could not be established. Broker may not be available.", w.client, node, host, ip))
-	if node < 0 {
-		logLine(w.stderr, "WARN", networkClient, fmt.Sprintf(
-			"[%s] Bootstrap broker %s (id: %d rack: null) disconnected", w.client, addr, node))
-	}
-}
-
-const networkClient = "org.apache.kafka.clients.NetworkClient"
