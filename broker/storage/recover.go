@@ -127,7 +127,7 @@ func (s *segment) recover(conf *config.Topic, p *producerState, epochs *epochCac
 	}
 	found.end = s.base
 	maxTimestamp, maxOffset := record.NoTimestamp, s.base
-	sinceIndex := int64(0)
+	sinceIndex, sound := int64(0), int64(0) // sound: the file is good up to there
 	r := batchReader{f: f, end: info.Size(), check: true}
 	for {
 		b, position, err := r.next()
@@ -165,9 +165,9 @@ func (s *segment) recover(conf *config.Topic, p *producerState, epochs *epochCac
 				return found, err
 			}
 		}
-		found.end = b.NextOffset()
+		found.end, sound = b.NextOffset(), r.position
 	}
-	return found, s.endAt(r.position, info.Size(), maxTimestamp, maxOffset, &found)
+	return found, s.endAt(sound, info.Size(), maxTimestamp, maxOffset, &found)
 }
 
 // fits tells whether a sound batch can be the next one of this segment.
