@@ -271,21 +271,25 @@ func (b *Broker) serverOptions() wire.ServerOptions {
 		MaxRequestSize:      int(c.SocketRequestMaxBytes),
 		MaxQueuedBytes:      c.QueuedMaxRequestBytes,
 		SendBuffer:          int(c.SocketSendBufferBytes),
-		Backlog:             int(c.SocketListenBacklogSize),
 		MaxConnections:      int(c.MaxConnections),
 		MaxConnectionsPerIP: int(c.MaxConnectionsPerIP),
 		IdleTimeout:         c.ConnectionsMaxIdle,
 	}
-	if _, configured := c.Value("socket.receive.buffer.bytes"); configured {
+	// Kafka's defaults for these two cost throughput and a second at a burst of connections: the kernel knows better.
+	if c.Configured("socket.receive.buffer.bytes") {
 		o.ReceiveBuffer = int(c.SocketReceiveBufferBytes)
+	}
+	if c.Configured("socket.listen.backlog.size") {
+		o.Backlog = int(c.SocketListenBacklogSize)
 	}
 	o.MaxConnectionsPerIPOverrides = make(map[string]int, len(c.MaxConnectionsPerIPOverrides))
 	for host, n := range c.MaxConnectionsPerIPOverrides {
 		o.MaxConnectionsPerIPOverrides[host] = int(n)
 	}
 	for _, l := range c.Listeners {
+		limit, _ := strconv.Atoi(c.ListenerValue(l.Name, "max.connections"))
 		o.Listeners = append(o.Listeners, wire.Listener{Name: l.Name, Host: l.Host, Port: int(l.Port),
-			SecurityProtocol: c.ListenerSecurityProtocols[l.Name]})
+			SecurityProtocol: c.ListenerSecurityProtocols[l.Name], MaxConnections: limit})
 	}
 	return o
 }

@@ -149,6 +149,13 @@ func (b *Broker) Value(name string) (value string, ok bool) {
 	return "", false
 }
 
+// Configured tells whether a key was given, in the file, by --override or dynamically. It serves the keys whose
+// default is not as good as saying nothing.
+func (b *Broker) Configured(name string) bool {
+	_, set := b.values[name]
+	return set
+}
+
 // String lists the values in force, a line each with a tab in front, as Kafka logs them at the start.
 // Passwords are hidden.
 func (b *Broker) String() string {

@@ -188,3 +188,8 @@ func (b *Broker) deriveListenerRoles() error {
 	}
 	return nil
 }
+
+// ListenerValue gives a key of one listener, configured as listener.name.NAME.key; "" where it is not.
+func (b *Broker) ListenerValue(listener, key string) string {
+	return b.values[listenerPrefix+strings.ToLower(listener)+"."+key]
+}
