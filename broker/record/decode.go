@@ -38,8 +38,8 @@ func (d *gzipDecoder) reset(src []byte, _ int8, _ *stream) error {
 
 func (d *gzipDecoder) Read(p []byte) (int, error) { return d.z.Read(p) }
 
-// A zstd frame names the window its reader has to keep. Up to zstdWindow (what the format asks every reader to have,
-// RFC 8878 section 3.1.1.1.2) decoders are pooled; the windows of the highest levels are taken in turn.
+// A zstd frame names the window its reader has to keep. Decoders for windows up to zstdWindow (what every reader
+// should have, RFC 8878 section 3.1.1.1.2) are kept; those for the windows of the highest levels are made and dropped.
 const (
 	zstdWindow    = 8 << 20
 	zstdWindowMax = 128 << 20
@@ -71,8 +71,12 @@ func (d *zstdDecoder) reset(src []byte, _ int8, s *stream) error {
 		return noEOF(err)
 	}
 	var err error
-	if h.WindowSize > zstdWindow || h.SingleSegment && h.FrameContentSize > zstdWindow {
-		s.reserve(zstdWindowMax)
+	window := h.WindowSize
+	if h.SingleSegment {
+		window = h.FrameContentSize
+	}
+	s.reserve(int(min(window, zstdWindowMax)))
+	if window > zstdWindow {
 		if d.wide, err = newZstdDecoder(zstdWindowMax); err != nil {
 			return err
 		}

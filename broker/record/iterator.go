@@ -34,8 +34,7 @@ func (r *Record) AppendHeaders(dst []Header) []Header {
 }
 
 // Iterator walks the records of one batch of any magic, in order. Without compression it allocates nothing. One
-// goroutine must not begin a walk while another of its walks is open: both may need the memory of a large batch,
-// which there is once.
+// goroutine must not begin a walk while another of its walks is open: the second may wait for memory the first holds.
 //
 //	it := batch.Records(limits)
 //	defer it.Close()

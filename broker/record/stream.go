@@ -14,25 +14,15 @@ type Limits struct {
 	RecordBytes int   // of one record that has to be in memory as a whole
 }
 
-const (
-	windowBytes = 64 << 10
-	// pooledBytes is the largest buffer kept for the next stream, and the largest one taken without asking.
-	pooledBytes = 1 << 20
-)
-
-// largeBuffers has one token: streams that need more than pooledBytes of memory at a time take turns, so that many
-// hostile batches at once cost as much memory as one. Whoever holds it only computes, and ends by close.
-var largeBuffers = make(chan struct{}, 1)
-
 // stream decodes compressed records through one window of memory. It belongs to one goroutine; close gives window
 // and decoder back to their pools.
 type stream struct {
-	codec Codec
-	src   decoder
-	buf   []byte // the window; buf[r:w] is decoded and not yet taken
-	r, w  int
-	left  int64 // bytes that may still come out
-	large bool  // holds the token of largeBuffers
+	codec    Codec
+	src      decoder
+	buf      []byte // the window; buf[r:w] is decoded and not yet taken
+	r, w     int
+	left     int64 // bytes that may still come out
+	reserved int   // bytes held of decodeBudget
 }
 
 // decoder is a decompressor that can be used again: Read after reset, as io.Reader.
@@ -64,21 +54,27 @@ func (s *stream) close() {
 	s.src.reset(nil, 2, s) // drops the source; an error has no meaning here
 	decoders[s.codec].Put(s.src)
 	s.src = nil
-	if s.large {
-		s.large = false
-		<-largeBuffers
-	}
 	if len(s.buf) > pooledBytes {
 		s.buf = make([]byte, windowBytes)
 	}
+	s.release()
 	streams.Put(s)
 }
 
-// reserve asks for n bytes of memory and waits for its turn when that is much.
+// reserve is called before n bytes are made for one buffer, and may wait when that is much.
 func (s *stream) reserve(n int) {
-	if n > pooledBytes && !s.large {
-		largeBuffers <- struct{}{}
-		s.large = true
+	if n <= freeBytes || n <= s.reserved {
+		return
+	}
+	s.release()
+	decodeBudget.acquire(n)
+	s.reserved = n
+}
+
+func (s *stream) release() {
+	if s.reserved > 0 {
+		decodeBudget.release(s.reserved)
+		s.reserved = 0
 	}
 }
 
