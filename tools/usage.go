@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -69,13 +70,16 @@ func (o *option) describe() string {
 	return strings.TrimSpace(o.description + " (default: " + o.defaults[0] + ")")
 }
 
-// wrap breaks text after blanks so that no line is longer than width where that can be had; lines after the first of a
-// paragraph are indented.
+// breakable finds the pieces between which a line may break: after blanks and hyphens (Java: BreakIterator).
+var breakable = regexp.MustCompile(`[^ -]*[ -]+|[^ -]+`)
+
+// wrap breaks text so that no line is longer than width where that can be had; lines after the first of a paragraph are
+// indented.
 func wrap(text string, width int) []string {
 	var lines []string
 	for paragraph := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
 		line := ""
-		for _, word := range strings.SplitAfter(paragraph, " ") {
+		for _, word := range breakable.FindAllString(paragraph, -1) {
 			if len(line)+len(word) > width {
 				lines = append(lines, strings.TrimRight(line, " "))
 				line = strings.Repeat(" ", usageIndent)
