@@ -34,7 +34,7 @@ func TestTheREADMEIsTrue(t *testing.T) {
 	}
 	runMakeRun(t)
 	ran := 0
-	for _, line := range regexp.MustCompile("(?m)^    (.+)$|`(bin/kafka-.+)`").FindAllStringSubmatch(string(text), -1) {
+	for _, line := range regexp.MustCompile("(?m)^    (.+)$|`(bin/kafka-[a-z].+)`").FindAllStringSubmatch(string(text), -1) {
 		command := line[1] + line[2]
 		switch {
 		case command == "make run", command == "make test", strings.Contains(command, "zk1:2181"), strings.Contains(command, "──"),
