@@ -104,6 +104,7 @@ func output(t *testing.T, in *bytes.Buffer, name string, args ...string) string 
 	ctx, cancel := context.WithTimeout(t.Context(), clientTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
+	dieWithUs(cmd)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	cmd.Env = os.Environ()

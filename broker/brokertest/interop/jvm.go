@@ -48,6 +48,7 @@ func startJava(t testing.TB, heap, classPath, class string, args []string, ready
 	line := append(append([]string{"-Xmx" + heap, "-Dlog4j.configuration=file:" + properties}, jvmFlags...), "-cp", classPath, class)
 	s.cmd = exec.Command("java", append(line, args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
+	dieWithUs(s.cmd)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -234,6 +235,7 @@ func execute(t testing.TB, stdin, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), clientTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
+	dieWithUs(cmd)
 	cmd.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -20,7 +21,7 @@ const (
 )
 
 var pythonPackages = []string{"kafka-python==3.0.12", "confluent-kafka==2.16.1", "kazoo==2.11.0", "python-snappy==0.7.3",
-	"lz4==4.4.5", "zstandard==0.25.0"}
+	"lz4==4.4.5", "zstandard==0.25.0", "crc32c==2.9.post0"}
 
 var nodePackages = []string{"kafkajs@2.2.4", "kafkajs-snappy@1.1.0", "lz4js@0.2.0", "zstd-codec@0.1.5"}
 
@@ -30,15 +31,15 @@ var installs struct {
 	done map[string]error
 }
 
-// install makes sure that cache/name is complete, by running steps if it is not, and returns the folder.
-func install(t testing.TB, name string, steps func(dir string) error) string {
+// install makes sure that cache/name holds the packages, by running steps if it does not, and returns the folder.
+func install(t testing.TB, name string, packages []string, steps func(dir string) error) string {
 	t.Helper()
 	dir := filepath.Join(cache(t), name)
 	installs.Lock()
 	defer installs.Unlock()
 	err, known := installs.done[name]
 	if !known {
-		err = installOnce(dir, steps)
+		err = installOnce(dir, strings.Join(packages, "\n"), steps)
 		if installs.done == nil {
 			installs.done = map[string]error{}
 		}
@@ -50,9 +51,9 @@ func install(t testing.TB, name string, steps func(dir string) error) string {
 	return dir
 }
 
-func installOnce(dir string, steps func(dir string) error) error {
-	stamp := filepath.Join(dir, "complete")
-	if _, err := os.Stat(stamp); err == nil {
+func installOnce(dir, packages string, steps func(dir string) error) error {
+	stamp := filepath.Join(dir, "complete") // holds the list, so that a longer one is installed anew
+	if done, err := os.ReadFile(stamp); err == nil && string(done) == packages {
 		return nil
 	}
 	if err := os.RemoveAll(dir); err != nil {
@@ -64,7 +65,7 @@ func installOnce(dir string, steps func(dir string) error) error {
 	if err := steps(dir); err != nil {
 		return err
 	}
-	return os.WriteFile(stamp, nil, 0o644)
+	return os.WriteFile(stamp, []byte(packages), 0o644)
 }
 
 // missing ends a test whose peer is not to be had: a failure in CI, a named skip elsewhere.
@@ -101,7 +102,7 @@ func run(dir, name string, args ...string) error {
 
 // python returns an interpreter that has the clients.
 func python(t testing.TB) string {
-	dir := install(t, "python", func(dir string) error {
+	dir := install(t, "python", pythonPackages, func(dir string) error {
 		if err := run(dir, "python3", "-m", "venv", "."); err != nil {
 			return err
 		}
@@ -112,7 +113,7 @@ func python(t testing.TB) string {
 
 // node returns the folder whose node_modules has KafkaJS.
 func node(t testing.TB) string {
-	return install(t, "node", func(dir string) error {
+	return install(t, "node", nodePackages, func(dir string) error {
 		if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"private":true}`), 0o644); err != nil {
 			return err
 		}
@@ -138,9 +139,14 @@ func jars(t testing.TB, version string) string {
 		"io.dropwizard.metrics:metrics-core:4.1.12.1", "org.xerial.snappy:snappy-java:1.1.10.5"})
 }
 
+// clientJars returns the class path of Apache Kafka's clients of a release.
+func clientJars(t testing.TB, version string) string {
+	return mavenFolder(t, "clients-"+version, []string{"org.apache.kafka:kafka-clients:" + version, "org.slf4j:slf4j-nop:1.7.36"})
+}
+
 // javaClient returns the class path of the compiled testdata/Client.java with the clients of a release.
 func javaClient(t testing.TB, version string) string {
-	libs := mavenFolder(t, "clients-"+version, []string{"org.apache.kafka:kafka-clients:" + version, "org.slf4j:slf4j-nop:1.7.36"})
+	libs := clientJars(t, version)
 	source, err := filepath.Abs("testdata/Client.java")
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +160,7 @@ func javaClient(t testing.TB, version string) string {
 
 // mavenFolder lets Maven assemble artifacts (group:artifact:version) and what they need; it returns folder/*.
 func mavenFolder(t testing.TB, name string, artifacts []string) string {
-	dir := install(t, name, func(dir string) error {
+	dir := install(t, name, artifacts, func(dir string) error {
 		var pom bytes.Buffer
 		pom.WriteString("<project><modelVersion>4.0.0</modelVersion><groupId>zurau</groupId><artifactId>interop</artifactId>" +
 			"<version>1</version><dependencies>")

@@ -77,7 +77,7 @@ func TestOurToolsDoTheQuickstart(t *testing.T) {
 
 // Java's own reader of log directories, indexes and producer snapshots finds nothing wrong with what we wrote.
 func TestJavaReadsOurLogDirectory(t *testing.T) {
-	c := brokertest.Start(t, brokertest.Property("log.segment.bytes", "20000"), brokertest.Property("log.index.interval.bytes", "512"))
+	c := brokertest.Start(t, brokertest.Property("log.segment.bytes", "200000"), brokertest.Property("log.index.interval.bytes", "512"))
 	for _, codec := range codecs {
 		topic := createTopic(t, c.Bootstrap()[0], "dump", nil)
 		for range 20 {

@@ -7,22 +7,37 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/zurau/zurau/zkmeta/zkserver"
 )
 
+// suiteTimeout bounds a suite of ours that runs on real ZooKeeper.
+const suiteTimeout = 5 * time.Minute
+
 // The suites that talk to ZooKeeper run once more, on a real ensemble of three and below a chroot.
 func TestTheSuitesRunOnARealEnsemble(t *testing.T) {
 	ensemble := startEnsemble(t, 3)
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout=20m",
-		"github.com/zurau/zurau/broker/brokertest", "github.com/zurau/zurau/zkmeta")
-	cmd.Env = append(os.Environ(), "ZURAU_TEST_ZOOKEEPER="+ensemble)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	for dir, variable := range map[string]string{"../../brokertest": "ZURAU_TEST_ZOOKEEPER", "../../../zkmeta": "ZURAU_ZK"} {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			binary := filepath.Join(t.TempDir(), "suite.test")
+			if err := run(dir, "go", "test", "-c", "-tags", "interop", "-o", binary, "."); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), binary, "-test.timeout="+suiteTimeout.String())
+			cmd.Dir, cmd.Env = dir, append(os.Environ(), variable+"="+ensemble)
+			dieWithUs(cmd)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out[max(0, len(out)-8000):])
+			}
+		})
 	}
 }
 
@@ -79,5 +94,76 @@ func roundTrip(t *testing.T, bootstrap, topic string) {
 				return
 			}
 		}
+	}
+}
+
+// startOurZooKeeper runs our server until the test ends.
+func startOurZooKeeper(t *testing.T, options zkserver.Options) *zkserver.Server {
+	t.Helper()
+	zk, err := zkserver.NewServer(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := zk.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { zk.Close() })
+	return zk
+}
+
+// kazoo's recipes lean on sessions, sequence numbers, watches and transactions. ZURAU_INTEROP_ZOOKEEPER names another
+// ZooKeeper, to see that a test agrees with the real one.
+func TestKazooRecipesWorkOnOurZooKeeper(t *testing.T) {
+	for _, recipe := range []string{"lock", "election", "counter", "watchers", "transactions", "others"} {
+		t.Run(recipe, func(t *testing.T) {
+			addr := os.Getenv("ZURAU_INTEROP_ZOOKEEPER")
+			if addr == "" {
+				addr = startOurZooKeeper(t, zkserver.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0", TickTime: 500 * time.Millisecond}).Addr().String()
+			}
+			output(t, nil, python(t), "testdata/zookeeper/recipes.py", addr, recipe)
+		})
+	}
+}
+
+// shellMasks hide what differs between two runs of ZooKeeper's shell.
+var shellMasks = []struct{ from, to string }{
+	{`(?m)^([cmp]Zxid|ephemeralOwner) = 0x[0-9a-f]{2,}$`, "$1 = HEX"},
+	{`(?m)^([cm]time) = .*$`, "$1 = TIME"},
+	{`0x[0-9a-f]{12,}`, "SESSION"},
+	{`(127\.0\.0\.1|localhost)(/127\.0\.0\.1)?:\d+`, "ADDRESS"},
+	{`(?m)^.*(WARN|INFO|DEBUG|log4j:).*\n`, ""},
+}
+
+// Java's ZooKeeper shells say the same on our server as on the real one.
+func TestJavaZooKeeperShellsFindNoDifference(t *testing.T) {
+	script, err := os.ReadFile("testdata/zookeeper/shell.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := regexp.MustCompile(`(?m)^#.*\n`).ReplaceAllString(string(script), "")
+	session := func(version, addr string) []string {
+		out, err := javaTool(version)(t, lines, "zookeeper-shell", "-server", addr)
+		if err != nil && out == "" {
+			t.Fatal(err)
+		}
+		if err != nil {
+			out += "ended with an error" // stderr is compared too
+		}
+		for _, mask := range shellMasks {
+			out = regexp.MustCompile(mask.from).ReplaceAllString(out, mask.to)
+		}
+		return strings.Split(out, "\n")
+	}
+	for _, version := range []string{kafkaOld, kafkaNew} {
+		t.Run(version, func(t *testing.T) {
+			theirs := session(version, startEnsemble(t, 1))
+			ours := session(version, startOurZooKeeper(t, zkserver.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0"}).Addr().String())
+			if len(theirs) < len(strings.Split(lines, "\n")) {
+				t.Errorf("the shell said little:\n%s", strings.Join(theirs, "\n"))
+			}
+			if diff := cmp.Diff(theirs, ours); diff != "" {
+				t.Errorf("on real ZooKeeper (-) and on ours (+):\n%s", diff)
+			}
+		})
 	}
 }
