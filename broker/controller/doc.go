@@ -19,12 +19,12 @@
 // A partition is New (assignment known, no state znode), Online (it had a leader when we last looked),
 // Offline (its leader is gone) or NonExistent. The legal moves are
 //
-//	NonExistent -> New -> Online <-> Offline -> NonExistent
+//	NonExistent -> New -> Online <-> Offline -> NonExistent, and New -> Offline
 //
 // and for a replica, with D for the steps of a topic's deletion,
 //
 //	NonExistent -> New -> Online <-> Offline -> DStarted -> DSuccessful -> NonExistent
-//	                                 Offline -> DIneligible -> Offline, and DStarted -> DIneligible
+//	                                 Offline, DStarted -> DIneligible -> Offline, Online
 //
 // Requests leave in batches, one for each step of an event: first every LeaderAndIsr, then every
 // UpdateMetadata, then every StopReplica, so a broker knows its new leader before its clients do.
