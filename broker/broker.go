@@ -169,6 +169,13 @@ func (b *Broker) buildRooms() error {
 		UncleanLeaderElectionEnable: func() bool { return b.dynamic.Broker().UncleanLeaderElectionEnable },
 		Metrics:                     registry, Log: b.root.Named("kafka.controller.KafkaController"),
 	})
+	b.configs.changed = func(topic string) {
+		if topic == "" {
+			b.controller.BrokerConfigChanged()
+		} else {
+			b.controller.TopicConfigChanged(topic)
+		}
+	}
 	b.toController = newToController(b.metadata, b.controllerListener(), client)
 	b.producerIDs = txn.NewProducerIDs(b.blockSource(), b.root.Named("kafka.coordinator.transaction.ProducerIdManager"))
 	b.handler = api.New(api.Options{

@@ -17,6 +17,8 @@ type configListener struct {
 	id      int32
 	dynamic *config.Dynamic
 	storage *storage.Manager // nil until the logs are loaded, and set before run
+	// changed tells the controller of a notification; "" stands for the brokers' own configuration. Set before run.
+	changed func(topic string)
 	last    int64            // sequence of the last notification carried out; run owns it
 	logger  *zap.Logger
 }
@@ -85,6 +87,12 @@ func (l *configListener) step(ctx context.Context, s *zkmeta.Session) error {
 		}
 		l.logger.Info("Processing override for entityPath: " + string(c.Entity))
 		l.apply(c.Entity, values)
+		switch {
+		case c.Entity.Type() == zkmeta.TopicConfigs:
+			l.changed(c.Entity.Name())
+		case c.Entity.Type() == zkmeta.BrokerConfigs:
+			l.changed("")
+		}
 	}
 	l.last = last
 	if len(changes) > 0 {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -10,7 +11,8 @@ import (
 )
 
 // updateMetadata (key 6, versions 0-8) comes from the controller: the brokers alive, and what has changed about
-// partitions. The first one that names this broker makes it serve clients.
+// partitions. The first one that names this broker and its
+// partitions makes it serve clients.
 //
 //	v5  partitions grouped by topic, the broker epoch is checked (KIP-380)
 //	v7  topic ids (KIP-516)
@@ -26,8 +28,23 @@ func (h *Handler) updateMetadata(_ context.Context, _ *wire.Request, req *kmsg.U
 		return wire.Respond(resp)
 	}
 	h.Metadata.Update(req)
-	if h.Metadata.Load().Broker(h.BrokerID) != nil {
-		h.ready.open()
-	}
+	h.introduced()
 	return wire.Respond(resp)
+}
+
+// introductionGrace is how long a broker with logs waits for the partitions behind its introduction.
+const introductionGrace = 2 * time.Second
+
+// introduced opens the door to clients once the controller has named this broker. A controller's very first request
+// names brokers only; a broker that has logs waits for the partitions too, or clients would be told
+// for a moment that their topics do not exist. If the logs are all of topics long gone, the grace ends the wait.
+func (h *Handler) introduced() {
+	snapshot := h.Metadata.Load()
+	switch {
+	case h.ready.isOpen() || snapshot.Broker(h.BrokerID) == nil:
+	case snapshot.PartitionCount() > 0 || len(h.Storage.Logs()) == 0:
+		h.ready.open()
+	default:
+		time.AfterFunc(introductionGrace, h.ready.open)
+	}
 }
