@@ -15,8 +15,9 @@ type AppendOptions struct {
 	LeaderEpoch    int32  // of the leadership the caller believes in
 	Origin         Origin // Client or Coordinator
 	ProduceVersion int16  // version of the Produce request, from Client
-	// TransactionVerified says that the transaction coordinator has confirmed the producer's transaction for this partition
-	// (KIP-890). Without it a client's transactional batch is taken only while its transaction is open here.
+	// TransactionVerified says that the transaction coordinator has confirmed the producer's transaction for
+	// this partition (KIP-890). Without it a client's transactional batch is taken only while its transaction
+	// is open here.
 	TransactionVerified bool
 }
 
@@ -31,12 +32,12 @@ type AppendInfo struct {
 	Duplicate      bool // the batch was in the log already; the offsets are those of then
 }
 
-// AppendAsLeader checks records, gives them the next offsets and writes them. The slice is written to: offsets, epoch, and
-// where need be timestamps. With flush.messages reached it returns when the records are durable.
+// AppendAsLeader checks records, gives them the next offsets and writes them. The slice is written to: offsets,
+// epoch, and where need be timestamps. With flush.messages reached it returns when the records are durable.
 //
-// Errors carry Kafka's codes (see Validate; also OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE,
-// TRANSACTION_COORDINATOR_FENCED; NOT_LEADER_OR_FOLLOWER for an epoch the log is past; KAFKA_STORAGE_ERROR), and may be
-// *RecordErrors.
+// Errors carry Kafka's codes (see Validate; also OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH,
+// INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED; NOT_LEADER_OR_FOLLOWER for an epoch the log is past;
+// KAFKA_STORAGE_ERROR), and may be *RecordErrors.
 func (l *Log) AppendAsLeader(records []byte, opt AppendOptions) (AppendInfo, error) {
 	if err := l.usable(); err != nil {
 		return AppendInfo{}, err
@@ -91,11 +92,11 @@ func (l *Log) appendLeaderLocked(v *Validated, opt AppendOptions, conf *config.T
 	return info, l.writeLocked(b, a, conf)
 }
 
-// AppendAsFollower writes what the leader sent as it is: whole batches with offsets and epochs. An incomplete last batch
-// is left out. FirstOffset of the answer is that of the first batch.
+// AppendAsFollower writes what the leader sent as it is: whole batches with offsets and epochs. An incomplete
+// last batch is left out. FirstOffset of the answer is that of the first batch.
 //
-// The first batch must begin at the log end or behind it (a compacted log has gaps), except that an empty log whose start the leader
-// moved into the middle of a batch takes that batch, beginning before its own start.
+// The first batch must begin at the log end or behind it (a compacted log has gaps), except that an empty log
+// whose start the leader moved into the middle of a batch takes that batch, beginning before its own start.
 func (l *Log) AppendAsFollower(records []byte) (AppendInfo, error) {
 	if err := l.usable(); err != nil {
 		return AppendInfo{}, err
@@ -120,8 +121,8 @@ func (l *Log) AppendAsFollower(records []byte) (AppendInfo, error) {
 	}
 	if leo := l.mu.view.LogEndOffset; a.firstOffset < leo {
 		if leo != l.mu.view.LogStartOffset || a.lastOffset < leo {
-			return info, kerr.New(kerr.OffsetOutOfRange,
-				"Unexpected offset in append to %s. First offset %d is less than the next offset %d.", l.partition, a.firstOffset, leo)
+			return info, kerr.New(kerr.OffsetOutOfRange, "Unexpected offset in append to %s. First offset %d is less than "+
+				"the next offset %d.", l.partition, a.firstOffset, leo)
 		}
 		start := l.mu.view.LogStartOffset
 		if err := l.restartLocked(a.firstOffset, start); err != nil {
@@ -147,7 +148,8 @@ func inspect(records []byte) (whole []byte, a appended, err error) {
 			return nil, a, err
 		}
 		if b.BaseOffset() <= a.lastOffset {
-			return nil, a, kerr.New(kerr.CorruptMessage, "Offsets of batches go from %d back to %d", a.lastOffset, b.BaseOffset())
+			return nil, a, kerr.New(kerr.CorruptMessage, "Offsets of batches go from %d back to %d",
+				a.lastOffset, b.BaseOffset())
 		}
 		if err := b.CheckCRC(); err != nil {
 			return nil, a, err
@@ -166,7 +168,7 @@ func inspect(records []byte) (whole []byte, a appended, err error) {
 // writeLocked puts whole batches, numbered and checked, behind the others and makes them visible to followers.
 func (l *Log) writeLocked(b []byte, a appended, conf *config.Topic) error {
 	if a.firstOffset < l.mu.view.LogEndOffset || a.lastOffset < a.firstOffset {
-		return l.breakLaw(fmt.Sprintf("append of offsets %d to %d at log end %d", a.firstOffset, a.lastOffset, l.mu.view.LogEndOffset))
+		return l.breakLaw("append of offsets %d to %d at log end %d", a.firstOffset, a.lastOffset, l.mu.view.LogEndOffset)
 	}
 	if err := l.saveTopicIDLocked(); err != nil {
 		return err
@@ -193,8 +195,8 @@ func (l *Log) writeLocked(b []byte, a appended, conf *config.Topic) error {
 	return l.usable()
 }
 
-// noteEpochsLocked takes the batches' leader epochs into the cache before the batches are written: an epoch too many is cut off
-// at the next start, a missing one would send followers to the wrong place.
+// noteEpochsLocked takes the batches' leader epochs into the cache before the batches are written: an epoch too
+// many is cut off at the next start, a missing one would send followers to the wrong place.
 func (l *Log) noteEpochsLocked(b []byte) error {
 	changed := false
 	for len(b) > 0 {
@@ -253,7 +255,7 @@ func (l *Log) makeWritableLocked() error {
 		if !isIndexDamage(err) {
 			return err
 		}
-		l.home.logger.Warn(fmt.Sprintf("Found a corrupted index file of segment %s, it is built again", s.path(logSuffix)))
+		l.warn("Found a corrupted index file corresponding to log file %s, rebuilding index files...", s.path(logSuffix))
 		if err := reindex(s, l.Config()); err != nil {
 			return err
 		}
@@ -289,11 +291,12 @@ func (l *Log) shouldRollLocked(a appended, n int, conf *config.Topic) bool {
 	return waited > limit-s.jitterMS
 }
 
-// rollLocked closes the active segment and starts the next one at base. The old one is made durable in the background.
+// rollLocked closes the active segment and starts the next one at base. The old one is made durable in the
+// background.
 func (l *Log) rollLocked(base int64, conf *config.Topic) error {
 	old := l.activeLocked()
 	if base < old.base || base == old.base && old.size.Load() > 0 {
-		return l.breakLaw(fmt.Sprintf("roll of a segment at %d behind one at %d", base, old.base))
+		return l.breakLaw("roll of a segment at %d behind one at %d", base, old.base)
 	}
 	if base == old.base {
 		return nil // it is empty and begins where the next one would
@@ -317,7 +320,7 @@ func (l *Log) rollLocked(base int64, conf *config.Topic) error {
 	l.mu.segments = append(l.mu.segments, s)
 	l.mu.dirChanged, l.mu.writable = true, true
 	l.publishSegmentsLocked()
-	l.home.logger.Info(fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] Rolled new log segment at offset %d", l.partition, l.home.path, base))
+	l.info("Rolled new log segment at offset %d", base)
 	l.home.flushSoon(l)
 	return nil
 }

@@ -17,8 +17,8 @@ const sweepInterval = time.Second
 // closeThreads is how many logs of a directory are closed at a time.
 const closeThreads = 8
 
-// Start begins the background work: retention, flushing, recovery point checkpoints, deletion, producer expiry. There is one
-// goroutine for each kind of work, and one for each directory, but none for a partition.
+// Start begins the background work: retention, flushing, recovery point checkpoints, deletion, producer expiry.
+// There is one goroutine for each kind of work, and one for each directory, but none for a partition.
 func (m *Manager) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
@@ -39,8 +39,8 @@ func (m *Manager) Start() {
 	}
 }
 
-// StartHighWatermarkCheckpoints begins to write the high watermarks down. Not before the first LeaderAndIsr: until then the
-// logs' own high watermarks are no better than those in the file.
+// StartHighWatermarkCheckpoints begins to write the high watermarks down. Not before the first LeaderAndIsr:
+// until then the logs' own high watermarks are no better than those in the file.
 func (m *Manager) StartHighWatermarkCheckpoints() {
 	ctx, cancel := context.WithCancel(context.Background())
 	before := m.cancel
@@ -50,7 +50,8 @@ func (m *Manager) StartHighWatermarkCheckpoints() {
 			before()
 		}
 	}
-	m.loop(ctx, m.options.HighWatermarkInterval, m.options.HighWatermarkInterval, func(time.Time) { m.CheckpointHighWatermarks() })
+	interval := m.options.HighWatermarkInterval
+	m.loop(ctx, interval, interval, func(time.Time) { m.CheckpointHighWatermarks() })
 }
 
 // loop calls work after the first delay and then in intervals, until ctx ends.
@@ -155,8 +156,8 @@ func (m *Manager) checkpointHighWatermarks(d *logDir) {
 	})
 }
 
-// Close stops the background work and closes all logs. A directory of which everything could be flushed and closed gets the clean marker,
-// last of all. It is safe to call Close twice, and before Start.
+// Close stops the background work and closes all logs. A directory of which everything could be flushed and
+// closed gets the clean marker, last of all. It is safe to call Close twice, and before Start.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	if m.mu.closed {

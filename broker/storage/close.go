@@ -2,12 +2,12 @@ package storage
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 )
 
-// close brings the files into the state in which a clean stop leaves them, so that the next start, ours or Java's, need look at
-// nothing: everything flushed, a snapshot of the producers at the log end, indexes trimmed.
+// close brings the files into the state in which a clean stop leaves them, so that the next start, ours or
+// Java's, need look at nothing: everything flushed, a snapshot of the producers at the log end, indexes
+// trimmed.
 func (l *Log) close() error {
 	if err := l.Flush(); err != nil {
 		return l.abandon(err)
@@ -88,6 +88,6 @@ func (l *Log) delete() error {
 		return l.fatal("rename the directory of", err)
 	}
 	l.home.discard([]string{renamed}, l.Config().FileDeleteDelayMS)
-	l.home.logger.Info(fmt.Sprintf("Log for partition %s is renamed to %s and is scheduled for deletion", l.partition, renamed))
+	l.home.info("Log for partition %s is renamed to %s and is scheduled for deletion", l.partition, renamed)
 	return nil
 }

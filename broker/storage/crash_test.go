@@ -65,8 +65,8 @@ func crashConfig(c *config.Topic) {
 	c.SegmentBytes, c.IndexIntervalBytes, c.SegmentIndexBytes = 500, 100, 4096
 }
 
-// TestEveryCrashPointLeavesALog ends the process before each single operation on the disk, and looks at what a killed process and what a
-// power failure leave.
+// TestEveryCrashPointLeavesALog ends the process before each single operation on the disk, and looks at what a
+// killed process and what a power failure leave.
 func TestEveryCrashPointLeavesALog(t *testing.T) {
 	points := 0
 	for at := 0; ; at++ {
@@ -82,7 +82,8 @@ func TestEveryCrashPointLeavesALog(t *testing.T) {
 	}
 }
 
-// runUntil lives the life up to disk operation number at and checks what is left. It tells whether the life ended before.
+// runUntil lives the life up to disk operation number at and checks what is left. It tells whether the life
+// ended before.
 func runUntil(t *testing.T, at int) (ended bool) {
 	root := t.TempDir()
 	disk := newFaultFS(root)
@@ -158,8 +159,9 @@ func visible(t *testing.T, l *Log) []byte {
 	return all
 }
 
-// checkAfterCrash opens what is left. before is what the log held when the step that crashed began, or the step before it; the
-// log must now hold a piece of that without holes, and everything that was promised to be durable.
+// checkAfterCrash opens what is left. before is what the log held when the step that crashed began, or the step
+// before it; the log must now hold a piece of that without holes, and everything that was promised to be
+// durable.
 func checkAfterCrash(t *testing.T, what, dir string, before, after []byte, killed bool) {
 	t.Helper()
 	points, err := readOffsets(osFS{}, filepath.Join(dir, recoveryPointCheckpoint))
@@ -270,7 +272,8 @@ func checkProducersAgainstLog(t *testing.T, what string, l *Log) {
 	}
 }
 
-// TestATornTailIsCutAtEveryByte cuts the last batch of an unclean log at each of its bytes, and damages each byte of it.
+// TestATornTailIsCutAtEveryByte cuts the last batch of an unclean log at each of its bytes, and damages each
+// byte of it.
 func TestATornTailIsCutAtEveryByte(t *testing.T) {
 	dir := t.TempDir()
 	m := openManager(t, plain(), dir)

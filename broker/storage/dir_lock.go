@@ -52,9 +52,9 @@ func lockDir(dir string) (*dirLock, error) {
 	return &dirLock{path, f}, nil
 }
 
-// release gives the directory back. The file is removed while the lock is still held: whoever opens the path after
-// that makes a new file, and whoever has the old one open gets a lock on a file without a name, which excludes nobody,
-// as with Java.
+// release gives the directory back. The file is removed while the lock is still held: whoever opens the path
+// after that makes a new file, and whoever has the old one open gets a lock on a file without a name, which
+// excludes nobody, as with Java.
 func (l *dirLock) release() error {
 	held.Lock()
 	defer held.Unlock()

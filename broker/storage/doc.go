@@ -1,4 +1,5 @@
-// Package storage is the disk door: a partition's log in Kafka's own file format, and the directories that hold them.
+// Package storage is the disk door: a partition's log in Kafka's own file format, and the directories that hold
+// them.
 //
 // Manager owns the directories (log.dirs), Log one partition, segment a run of it:
 //
@@ -19,19 +20,21 @@
 //	    partition.metadata                topic id
 //	  orders-1.<32 hex digits>-delete/    a log that waits to be deleted
 //
-// A checkpoint is text: a line "0" (version), a line with the number of entries, and an entry a line, "topic partition
-// offset" or "epoch offset". It is replaced as a whole: temporary file, sync, rename, sync of the directory.
+// A checkpoint is text: a line "0" (version), a line with the number of entries, and an entry a line, "topic
+// partition offset" or "epoch offset". It is replaced as a whole: temporary file, sync, rename, sync of the
+// directory.
 //
 // Producer snapshot: version int16 = 1, CRC-32C of all that follows, count int32, and count times
 //
 //	producerId int64, epoch int16, lastSequence int32, lastOffset int64, offsetDelta int32,
 //	timestamp int64, coordinatorEpoch int32, currentTxnFirstOffset int64
 //
-// All integers are big-endian. What Java writes we read and the other way round; after a clean stop either may go on.
+// All integers are big-endian. What Java writes we read and the other way round; after a clean stop either may
+// go on.
 //
 // Durability goes in one order (I14): data is synced, then the recovery point is written that says so; the clean
 // marker is the last thing of a stop and the first thing a start removes.
 //
-// Locks: Manager.mu (the map only), Log.flushing, Log.mu, then the small ones inside segments and indexes. Readers of a log take none:
-// see published and segment.acquire.
+// Locks: Manager.mu (the map only), Log.flushing, Log.mu, then the small ones inside segments and indexes.
+// Readers of a log take none: see published and segment.acquire.
 package storage

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -119,7 +118,10 @@ func (c *epochCache) assign(epoch int32, start int64) bool {
 
 // truncateEnd forgets the epochs that start at or behind offset and reports whether there were any.
 func (c *epochCache) truncateEnd(offset int64) bool {
-	i, _ := slices.BinarySearchFunc(c.entries, offset, func(e epochEntry, o int64) int { return cmp.Compare(e.start, o) })
+	i := len(c.entries)
+	for i > 0 && c.entries[i-1].start >= offset {
+		i--
+	}
 	if i == len(c.entries) {
 		return false
 	}
@@ -159,7 +161,8 @@ func (c *epochCache) at(offset int64) int32 {
 }
 
 // endOffset answers OffsetForLeaderEpoch: the largest epoch not above the one asked for, and where it ends
-// (exclusive). An epoch newer than all we know has no answer; one older than all of them ends where the first begins.
+// (exclusive). An epoch newer than all we know has no answer; one older than all of them ends where the first
+// begins.
 func (c *epochCache) endOffset(epoch int32, leo int64) (int32, int64) {
 	if epoch == undefinedEpoch {
 		return undefinedEpoch, undefinedOffset

@@ -215,8 +215,8 @@ func TestTheOrderOfAFlush(t *testing.T) {
 	}
 }
 
-// TestEverythingAtOnce appends, reads, flushes, truncates, searches and deletes at the same time; under the race detector it says
-// whether readers need no lock.
+// TestEverythingAtOnce appends, reads, flushes, truncates, searches and deletes at the same time; under the
+// race detector it says whether readers need no lock.
 func TestEverythingAtOnce(t *testing.T) {
 	m := openManager(t, plain(crashConfig, func(c *config.Topic) { c.RetentionBytes, c.FileDeleteDelayMS = 3000, 0 }), t.TempDir())
 	m.Start()

@@ -12,8 +12,9 @@ import (
 	"testing"
 )
 
-// faultFS is a real directory that remembers what a power failure would leave of it, writes down what is done to it in order, and
-// fails on demand. A file's bytes are durable when they were synced, a name when its directory was.
+// faultFS is a real directory that remembers what a power failure would leave of it, writes down what is done
+// to it in order, and fails on demand. A file's bytes are durable when they were synced, a name when its
+// directory was.
 type faultFS struct {
 	osFS
 	root string

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Flush makes everything appended so far durable and moves the recovery point behind it. Whoever comes while a flush is
-// under way waits for the next one, which then serves all who wait: one sync for many appends.
+// Flush makes everything appended so far durable and moves the recovery point behind it. Whoever comes while a
+// flush is under way waits for the next one, which then serves all who wait: one sync for many appends.
 func (l *Log) Flush() error {
 	l.mu.Lock()
 	wanted := l.mu.view.LogEndOffset
@@ -54,8 +54,8 @@ func (l *Log) flush(wanted int64, active bool) error {
 	return nil
 }
 
-// planFlush collects what to sync. Index entries in memory go to their files here: a recovery point says that the indexes before it
-// are good.
+// planFlush collects what to sync. Index entries in memory go to their files here: a recovery point says that
+// the indexes before it are good.
 func (l *Log) planFlush(wanted int64, active bool) (flushJob, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// fileSystem is the disk as this package sees it. Everything that must survive a crash goes through these few calls,
-// so that a test can record their order, fail any of them, and lose what no sync has covered.
+// fileSystem is the disk as this package sees it. Everything that must survive a crash goes through these few
+// calls, so that a test can record their order, fail any of them, and lose what no sync has covered.
 type fileSystem interface {
 	OpenFile(name string, flag int) (file, error)
 	Rename(oldName, newName string) error
@@ -80,7 +80,7 @@ func readFile(disk fileSystem, name string) ([]byte, error) {
 		return nil, err
 	}
 	if info.Size() > maxSmallFile {
-		return nil, fmt.Errorf("%s has %d bytes, more than the %d this kind of file may have", name, info.Size(), maxSmallFile)
+		return nil, fmt.Errorf("%s has %d bytes, such a file may have %d", name, info.Size(), maxSmallFile)
 	}
 	b := make([]byte, info.Size())
 	n, err := f.ReadAt(b, 0)

@@ -21,8 +21,8 @@ func fuzzDir(f *testing.F) string {
 	return dir
 }
 
-// FuzzOffsetIndex demands that whatever the file holds, a lookup neither fails nor points behind what a plain search would find in
-// a sound file, and that what loads is sound and is saved as it was.
+// FuzzOffsetIndex demands that whatever the file holds, a lookup neither fails nor points behind what a plain
+// search would find in a sound file, and that what loads is sound and is saved as it was.
 func FuzzOffsetIndex(f *testing.F) {
 	f.Add([]byte{}, int64(5))
 	f.Add(unhex(f, "0000000500000064000000090000012c"), int64(7))
@@ -185,8 +185,8 @@ func FuzzMetaProperties(f *testing.F) {
 	})
 }
 
-// FuzzSegmentRecover starts on a segment of any content, after a crash. Whatever is left must be whole sound batches, and the log must
-// go on behind them.
+// FuzzSegmentRecover starts on a segment of any content, after a crash. Whatever is left must be whole sound
+// batches, and the log must go on behind them.
 func FuzzSegmentRecover(f *testing.F) {
 	good := record.Batch(batchOf(2, 1700000000000))
 	next := record.Batch(batchOf(1, 1700000000000))

@@ -24,8 +24,8 @@ import (
 	"github.com/zurau/zurau/broker/topic"
 )
 
-// testdata/logs.tar.gz holds log directories as real brokers of 1.1.1, 2.8.2 and 3.9.1 left them, and beside each what
-// kafka-dump-log of the same version printed about it (without the records).
+// testdata/logs.tar.gz holds log directories as real brokers of 1.1.1, 2.8.2 and 3.9.1 left them, and beside
+// each what kafka-dump-log of the same version printed about it (without the records).
 
 // unpackGolden unpacks the directories and returns where they are.
 func unpackGolden(t testing.TB) string {

@@ -23,10 +23,11 @@ type indexKind[E any] struct {
 
 // indexFile is a sorted run of entries of one size, in a file of nothing else.
 //
-// While its segment is written to, the index is resident: the entries are in memory and go to the file when somebody
-// calls save (roll, flush, stop), so that an append costs no second system call and a partition no second descriptor. A crash in
-// between is no loss: recovery builds the index again. A sealed index is not in memory at all; a lookup reads a few entries and one
-// block, which is small against any fetch. So is opening it: the file is not touched before the first lookup.
+// While its segment is written to, the index is resident: the entries are in memory and go to the file when
+// somebody calls save (roll, flush, stop), so that an append costs no second system call and a partition no
+// second descriptor. A crash in between is no loss: recovery builds the index again. A sealed index is not in
+// memory at all; a lookup reads a few entries and one block, which is small against any fetch. So is opening
+// it: the file is not touched before the first lookup.
 type indexFile[E any] struct {
 	disk fileSystem
 	kind *indexKind[E]
@@ -84,7 +85,7 @@ func (x *indexFile[E]) openLocked() error {
 			return err
 		}
 		if info.Size()%int64(x.kind.size) != 0 {
-			return fmt.Errorf("%w: %s has %d bytes, which is no multiple of %d", errCorruptIndex, x.path(), info.Size(), x.kind.size)
+			return fmt.Errorf("%w: the %d bytes of %s are no multiple of %d", errCorruptIndex, info.Size(), x.path(), x.kind.size)
 		}
 		x.mu.count, x.mu.known = int(info.Size()/int64(x.kind.size)), true
 	}

@@ -23,8 +23,8 @@ func kit() string {
 	return "../../../shared/kit"
 }
 
-// TestJavaReadsWhatWeWrite writes logs with everything in them, stops cleanly, and has the dump tools of two versions of Kafka
-// check batches, indexes, snapshots and transaction indexes.
+// TestJavaReadsWhatWeWrite writes logs with everything in them, stops cleanly, and has the dump tools of two
+// versions of Kafka check batches, indexes, snapshots and transaction indexes.
 func TestJavaReadsWhatWeWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	writeForJava(t, dir)

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -10,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/zurau/zurau/broker/config"
 	"github.com/zurau/zurau/broker/kerr"
@@ -27,8 +24,8 @@ type loadOptions struct {
 	cleaned       bool // a cleaner has been here: gaps between offsets are to be expected
 }
 
-// loadLog opens the log in dir. After a clean stop no batch but the last is looked at; otherwise everything from the recovery point
-// on is read, checked, and cut where it stops being good.
+// loadLog opens the log in dir. After a clean stop no batch but the last is looked at; otherwise everything
+// from the recovery point on is read, checked, and cut where it stops being good.
 func loadLog(home *logDir, dir string, tp topic.Partition, conf *config.Topic, o loadOptions) (*Log, error) {
 	l := &Log{home: home, partition: tp, dir: dir}
 	l.config.Store(conf)
@@ -45,7 +42,7 @@ func loadLog(home *logDir, dir string, tp topic.Partition, conf *config.Topic, o
 	l.mu.topicIDSaved = true
 	if l.mu.epochs, err = loadEpochCache(home.disk, dir); err != nil {
 		// A storm of followers asking for epochs gets no wrong answer from an empty cache, only none.
-		home.logger.Warn("The leader epochs could not be read and are built again", zap.Stringer("partition", tp), zap.Error(err))
+		l.warn("The leader epochs could not be read and are built again: %v", err)
 		l.mu.epochs.clear()
 		o.clean, o.recoveryPoint = false, 0
 	}
@@ -74,8 +71,8 @@ func loadLog(home *logDir, dir string, tp topic.Partition, conf *config.Topic, o
 // beginLocked sets the log up to start where its files end.
 func (l *Log) beginLocked(end int64, conf *config.Topic, o loadOptions) error {
 	if end < o.logStart {
-		l.home.logger.Warn(fmt.Sprintf("Deleting all segments because logEndOffset (%d) of partition %s is smaller than logStartOffset (%d). "+
-			"This could happen if segment files were deleted from the file system.", end, l.partition, o.logStart))
+		l.warn("Deleting all segments because logEndOffset (%d) is smaller than logStartOffset %d. "+
+			"This could happen if segment files were deleted from the file system.", end, o.logStart)
 		return l.restartLocked(o.logStart, o.logStart)
 	}
 	start := max(o.logStart, l.mu.segments[0].base)
@@ -167,8 +164,9 @@ func tidy(home *logDir, dir string) (partitionFiles, error) {
 		_, hasLog := files.sizes[base]
 		ext := filepath.Ext(e.Name())
 		if ok && !hasLog && (ext == offsetKind.suffix || ext == timeKind.suffix || ext == txnIndexSuffix) {
-			home.logger.Warn(fmt.Sprintf("Found an orphaned index file %s, with no corresponding log file.", filepath.Join(dir, e.Name())))
-			if err := removeIfExists(home.disk, filepath.Join(dir, e.Name())); err != nil {
+			path := filepath.Join(dir, e.Name())
+			home.warn("Found an orphaned index file %s, with no corresponding log file.", path)
+			if err := removeIfExists(home.disk, path); err != nil {
 				return partitionFiles{}, err
 			}
 		}
@@ -184,11 +182,12 @@ type tidyPlan struct {
 
 func (p *tidyPlan) any() bool { return len(p.remove)+len(p.rename) > 0 }
 
-// planTidy decides from the names alone, except for the reach of a committed swap, which is that of the files next to it.
+// planTidy decides from the names alone, except for the reach of a committed swap, which is that of the files
+// next to it.
 //
-// A deletion that began is finished. A compaction that has not got rid of its .cleaned files is undone; one that has, and left .swap
-// files, is carried on: they take the place of the files from the first swap's base up to the base behind the last one's.
-// Java: LogLoader.removeTempFilesAndCollectSwapFiles.
+// A deletion that began is finished. A compaction that has not got rid of its .cleaned files is undone; one
+// that has, and left .swap files, is carried on: they take the place of the files from the first swap's base up
+// to the base behind the last one's. Java: LogLoader.removeTempFilesAndCollectSwapFiles.
 func planTidy(entries []fs.DirEntry) tidyPlan {
 	var p tidyPlan
 	minCleaned := int64(-1)
@@ -333,8 +332,7 @@ func (l *Log) repairLocked(files partitionFiles, conf *config.Topic) error {
 		if what == "" {
 			continue
 		}
-		l.home.logger.Error(fmt.Sprintf("[LogLoader partition=%s, dir=%s] %s %s, recovering segment and rebuilding index files...",
-			l.partition, l.home.path, what, s.path(logSuffix)))
+		l.warn("%s %s, recovering segment and rebuilding index files...", what, s.path(logSuffix))
 		p, err := l.producersAtLocked(s.base)
 		if err != nil {
 			return err
@@ -369,8 +367,8 @@ func (l *Log) basesLocked() []int64 {
 	return bases
 }
 
-// readEndLocked finds the log end from the last batch of the last segment. A tail that is no batch is cut off: nobody may
-// append behind it.
+// readEndLocked finds the log end from the last batch of the last segment. A tail that is no batch is cut off:
+// nobody may append behind it.
 func (l *Log) readEndLocked(conf *config.Topic) (int64, error) {
 	s := l.activeLocked()
 	next, position, err := s.end()
@@ -390,7 +388,8 @@ func (l *Log) readEndLocked(conf *config.Topic) (int64, error) {
 
 // loadProducersLocked brings the producer state to the log end: the newest snapshot, then the batches behind it.
 //
-// A directory without any snapshot that was stopped cleanly is one from before producer states: it has none to rebuild.
+// A directory without any snapshot that was stopped cleanly is one from before producer states: it has none to
+// rebuild.
 func (l *Log) loadProducersLocked(clean bool) error {
 	p, v := l.mu.producers, l.mu.view
 	if !clean && p.end == v.LogEndOffset {
@@ -418,8 +417,9 @@ func (l *Log) rebuildProducersLocked() error {
 	return nil
 }
 
-// replayLocked applies the batches in [from, to) to a producer state. The transaction indexes know them already. A batch
-// that is damaged ends a segment: it is for readers to find out, the state of the producers cannot be better than the log.
+// replayLocked applies the batches in [from, to) to a producer state. The transaction indexes know them
+// already. A batch that is damaged ends a segment: it is for readers to find out, the state of the producers
+// cannot be better than the log.
 func (l *Log) replayLocked(p *producerState, from, to int64) error {
 	if from >= to {
 		return nil

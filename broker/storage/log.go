@@ -18,12 +18,13 @@ import (
 
 // Log is one partition's log on this broker: segments on disk, and what must be known about them at once.
 //
-// Appends, rolls, truncations and moves of the high watermark happen under Log.mu, which is held across no fsync but that of
-// a new leader epoch. Readers take no lock: they load one picture and borrow the segments they read. Flushing has a lock of its
-// own, so that whoever waits for a flush waits for at most the one under way and the next.
+// Appends, rolls, truncations and moves of the high watermark happen under Log.mu, which is held across no
+// fsync but that of a new leader epoch. Readers take no lock: they load one picture and borrow the segments
+// they read. Flushing has a lock of its own, so that whoever waits for a flush waits for at most the one under
+// way and the next.
 //
-// An I/O error takes the whole log directory offline, a broken law this log alone; from then on every operation answers
-// KAFKA_STORAGE_ERROR.
+// An I/O error takes the whole log directory offline, a broken law this log alone; from then on every operation
+// answers KAFKA_STORAGE_ERROR.
 type Log struct {
 	home      *logDir
 	partition topic.Partition
@@ -92,8 +93,8 @@ func (l *Log) AssignTopicID(id topic.ID) error {
 	case l.mu.topicID == id:
 		return nil
 	case !l.mu.topicID.IsZero():
-		return kerr.New(kerr.InconsistentTopicID, "Tried to assign topic ID %s to log for topic partition %s, but log already contained topic ID %s",
-			id, l.partition, l.mu.topicID)
+		return kerr.New(kerr.InconsistentTopicID, "Tried to assign topic ID %s to log for topic partition %s, "+
+			"but log already contained topic ID %s", id, l.partition, l.mu.topicID)
 	}
 	l.mu.topicID, l.mu.topicIDSaved = id, false
 	return l.saveTopicIDLocked()
@@ -126,8 +127,8 @@ func (l *Log) RecoveryPoint() int64 {
 	return l.mu.recoveryPoint
 }
 
-// SetHighWatermark moves the high watermark to hw and tells whether it moved. It stays between log start and log end, and never
-// goes back; only truncation takes it back. The last stable offset follows.
+// SetHighWatermark moves the high watermark to hw and tells whether it moved. It stays between log start and
+// log end, and never goes back; only truncation takes it back. The last stable offset follows.
 func (l *Log) SetHighWatermark(hw int64) (moved bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,8 +149,8 @@ func (l *Log) publishLocked() {
 	if offset, ok := l.mu.producers.firstUnstable(); ok && offset < v.HighWatermark {
 		v.LastStableOffset = max(offset, v.LogStartOffset)
 	}
-	if !(v.LogStartOffset <= v.LastStableOffset && v.LastStableOffset <= v.HighWatermark && v.HighWatermark <= v.LogEndOffset) {
-		l.breakLaw(fmt.Sprintf("log start <= LSO <= HW <= LEO does not hold: %+v", *v))
+	if !v.ordered() {
+		l.breakLaw("log start <= LSO <= HW <= LEO does not hold: %+v", *v)
 		return
 	}
 	l.state.store(*v, l.activeLocked().size.Load(), nil)
@@ -187,8 +188,8 @@ func (l *Log) EpochAt(offset int64) int32 {
 	return l.mu.epochs.at(offset)
 }
 
-// SetLeaderEpochStart notes, when this broker becomes leader, that its epoch begins at startOffset (the log end); durable
-// when it returns. An epoch that is known already changes nothing.
+// SetLeaderEpochStart notes, when this broker becomes leader, that its epoch begins at startOffset (the log
+// end); durable when it returns. An epoch that is known already changes nothing.
 func (l *Log) SetLeaderEpochStart(epoch int32, startOffset int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -232,13 +233,16 @@ func (l *Log) ActiveProducers() []ProducerInfo {
 	defer l.mu.Unlock()
 	infos := make([]ProducerInfo, 0, len(l.mu.producers.producers))
 	for id, e := range l.mu.producers.producers {
-		infos = append(infos, ProducerInfo{id, e.epoch, e.lastSequence(), e.lastTimestamp, e.coordinatorEpoch, e.txnFirstOffset})
+		infos = append(infos, ProducerInfo{
+			id, e.epoch, e.lastSequence(), e.lastTimestamp, e.coordinatorEpoch, e.txnFirstOffset,
+		})
 	}
 	slices.SortFunc(infos, func(a, b ProducerInfo) int { return int(min(max(a.ProducerID-b.ProducerID, -1), 1)) })
 	return infos
 }
 
-// HasOpenTxn tells whether a producer has a transaction open here, so that its batches need no verification (KIP-890).
+// HasOpenTxn tells whether a producer has a transaction open here, so that its batches need no verification
+// (KIP-890).
 func (l *Log) HasOpenTxn(producerID int64, epoch int16) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -261,7 +265,8 @@ func (l *Log) usable() error {
 		return kerr.New(kerr.KafkaStorageError, "The log for partition %s is offline: %s", l.partition, b.what)
 	}
 	if l.home.failed() != nil {
-		return kerr.New(kerr.KafkaStorageError, "The log dir %s is already offline due to a previous IO exception.", l.home.path)
+		return kerr.New(kerr.KafkaStorageError, "The log dir %s is already offline due to a previous IO exception.",
+			l.home.path)
 	}
 	return nil
 }
@@ -282,24 +287,39 @@ func (l *Log) diskError(doing string, err error) error {
 
 // fatal is diskError also for a log that is closed by now.
 func (l *Log) fatal(doing string, err error) error {
-	words := fmt.Sprintf("Error while trying to %s %s in dir %s", doing, l.partition, l.home.path)
+	words := l.failedTo(doing)
 	l.home.fail(words, err)
 	return fmt.Errorf("%w: %w", kerr.New(kerr.KafkaStorageError, "%s", words), err)
 }
 
-// passingError is diskError for operations that may be tried again when all that failed was getting a file descriptor.
+func (l *Log) failedTo(doing string) string {
+	return fmt.Sprintf("Error while trying to %s %s in dir %s", doing, l.partition, l.home.path)
+}
+
+// passingError is diskError for operations that may be tried again when all that failed was getting a file
+// descriptor.
 func (l *Log) passingError(doing string, err error) error {
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		return fmt.Errorf("%w: %w", kerr.New(kerr.KafkaStorageError, "Error while trying to %s %s in dir %s", doing, l.partition, l.home.path), err)
+		return fmt.Errorf("%w: %w", kerr.New(kerr.KafkaStorageError, "%s", l.failedTo(doing)), err)
 	}
 	return l.diskError(doing, err)
 }
 
 // breakLaw takes this log offline because something that cannot be is.
-func (l *Log) breakLaw(what string) error {
+func (l *Log) breakLaw(format string, args ...any) error {
+	what := fmt.Sprintf(format, args...)
 	if l.broken.CompareAndSwap(nil, &brokenLaw{what}) {
-		l.home.logger.Error("The log is taken offline, it breaks a law", zap.Stringer("partition", l.partition), zap.String("law", what))
+		l.home.logger.Error("The log is taken offline, it breaks a law", zap.Stringer("partition", l.partition),
+			zap.String("law", what))
 		l.home.onLogFailure(l.partition, errors.New(what))
 	}
 	return kerr.New(kerr.KafkaStorageError, "The log for partition %s is offline: %s", l.partition, what)
+}
+
+// info and warn write a line in the form of Kafka's own about one log.
+func (l *Log) info(format string, args ...any) { l.home.logger.Info(l.line(format, args)) }
+func (l *Log) warn(format string, args ...any) { l.home.logger.Warn(l.line(format, args)) }
+
+func (l *Log) line(format string, args []any) string {
+	return fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] %s", l.partition, l.home.path, fmt.Sprintf(format, args...))
 }

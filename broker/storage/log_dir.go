@@ -24,8 +24,8 @@ const (
 	cleanShutdownContent = `{"version":0,"brokerEpoch":-1}`
 )
 
-// logDir is one entry of log.dirs, on a disk of its own perhaps: it fails as a whole, and is flushed and swept by a worker of its
-// own, so that one slow disk holds up no other.
+// logDir is one entry of log.dirs, on a disk of its own perhaps: it fails as a whole, and is flushed and swept
+// by a worker of its own, so that one slow disk holds up no other.
 type logDir struct {
 	path                 string
 	disk                 fileSystem
@@ -83,16 +83,20 @@ func (d *logDir) failed() error {
 	return nil
 }
 
-// fail takes the directory offline for the rest of the process. Whatever the error, a full disk included, what was being
-// written is in an unknown state, and so is what a failed sync has covered.
+// fail takes the directory offline for the rest of the process. Whatever the error, a full disk included, what
+// was being written is in an unknown state, and so is what a failed sync has covered.
 func (d *logDir) fail(words string, err error) {
 	if !d.failure.CompareAndSwap(nil, &dirFailure{words, err}) {
 		return
 	}
 	d.logger.Error(words, zap.Error(err))
-	d.logger.Warn(fmt.Sprintf("Stopping serving logs in dir %s", d.path))
+	d.warn("Stopping serving logs in dir %s", d.path)
 	d.onFailure(d, err)
 }
+
+// info and warn write lines in Kafka's words.
+func (d *logDir) info(format string, args ...any) { d.logger.Info(fmt.Sprintf(format, args...)) }
+func (d *logDir) warn(format string, args ...any) { d.logger.Warn(fmt.Sprintf(format, args...)) }
 
 // flushSoon has the sealed segments of a log made durable in the background.
 func (d *logDir) flushSoon(l *Log) {
@@ -114,8 +118,8 @@ func (d *logDir) takeToFlush() []*Log {
 	return logs
 }
 
-// writeRecoveryPoints writes down how far each log of the directory is durable. Each point was reached by a sync that came
-// before. Those who ask while a write is under way share the next one. No log may be locked.
+// writeRecoveryPoints writes down how far each log of the directory is durable. Each point was reached by a
+// sync that came before. Those who ask while a write is under way share the next one. No log may be locked.
 func (d *logDir) writeRecoveryPoints() {
 	d.mu.Lock()
 	d.mu.wanted++
@@ -133,7 +137,8 @@ func (d *logDir) writeRecoveryPoints() {
 	d.writeOffsetsLocked(recoveryPointCheckpoint, d.recoveryPoints(d))
 }
 
-// writeOffsets writes one of the directory's checkpoint files; the offsets are collected when it is this writer's turn.
+// writeOffsets writes one of the directory's checkpoint files; the offsets are collected when it is this
+// writer's turn.
 func (d *logDir) writeOffsets(name string, collect func() map[topic.Partition]int64) {
 	d.checkpointing.Lock()
 	defer d.checkpointing.Unlock()
@@ -185,7 +190,7 @@ func (d *logDir) sweep(now time.Time) {
 				d.fail(fmt.Sprintf("Error while deleting %s in dir %s", filepath.Base(path), d.path), err)
 				return
 			}
-			d.logger.Info(fmt.Sprintf("Deleted %s.", path))
+			d.info("Deleted %s.", path)
 		}
 	}
 }
@@ -195,7 +200,7 @@ func (d *logDir) prepare() error {
 	info, err := d.disk.Stat(d.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		d.logger.Info(fmt.Sprintf("Log directory %s not found, creating it.", d.path))
+		d.info("Log directory %s not found, creating it.", d.path)
 		if err := d.disk.MkdirAll(d.path); err != nil {
 			return err
 		}
@@ -215,8 +220,8 @@ func (d *logDir) prepare() error {
 	return nil
 }
 
-// takeCleanMarker looks for the marker of a clean stop and removes it before any log is opened: whoever crashes while loading has
-// not stopped cleanly (KAFKA-10471).
+// takeCleanMarker looks for the marker of a clean stop and removes it before any log is opened: whoever crashes
+// while loading has not stopped cleanly (KAFKA-10471).
 func (d *logDir) takeCleanMarker() error {
 	path := filepath.Join(d.path, cleanShutdownFile)
 	if _, err := d.disk.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -225,7 +230,7 @@ func (d *logDir) takeCleanMarker() error {
 		return err
 	}
 	d.clean = true
-	d.logger.Info(fmt.Sprintf("Skipping recovery of logs from %s since clean shutdown file was found", d.path))
+	d.info("Skipping recovery of logs from %s since clean shutdown file was found", d.path)
 	if err := d.disk.Remove(path); err != nil {
 		return err
 	}
@@ -233,7 +238,8 @@ func (d *logDir) takeCleanMarker() error {
 }
 
 func (d *logDir) writeCleanMarker() error {
-	if err := writeNewFile(d.disk, filepath.Join(d.path, cleanShutdownFile), []byte(cleanShutdownContent), true); err != nil {
+	path := filepath.Join(d.path, cleanShutdownFile)
+	if err := writeNewFile(d.disk, path, []byte(cleanShutdownContent), true); err != nil {
 		return err
 	}
 	return d.disk.SyncDir(d.path)
@@ -256,8 +262,8 @@ const (
 	ignoredDir         // not a partition's
 )
 
-// parsePartitionDir says what a sub-directory is. A name that is none of what a broker makes stops the start: the directory is
-// somebody else's, or not ours (Java: LocalLog.parseTopicPartitionName, with its words).
+// parsePartitionDir says what a sub-directory is. A name that is none of what a broker makes stops the start:
+// the directory is somebody else's, or not ours (Java: LocalLog.parseTopicPartitionName, with its words).
 func parsePartitionDir(parent, name string) (partitionDir, error) {
 	d := partitionDir{name: name}
 	if name == "remote-log-index-cache" || name == "__cluster_metadata-0" {
@@ -292,7 +298,8 @@ func strangeDir(parent, name string) error {
 		"(if marked for deletion).\nKafka's log directories (and children) should only contain Kafka topic data.", abs, name)
 }
 
-// deletedName is what a partition's directory is renamed to: the topic is cut so that the name stays within 255 bytes.
+// deletedName is what a partition's directory is renamed to: the topic is cut so that the name stays within 255
+// bytes.
 func deletedName(tp topic.Partition) string {
 	id := topic.NewID()
 	suffix := fmt.Sprintf("-%d.%x-delete", tp.ID, id[:])

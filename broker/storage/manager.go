@@ -24,7 +24,8 @@ type Options struct {
 	Topic  func(name string) *config.Topic // a topic's configuration
 	Logger *zap.Logger                     // nil for none
 
-	// Identity of the broker, written into meta.properties where it is missing. ClusterID empty: it is neither checked nor written.
+	// Identity of the broker, written into meta.properties where it is missing. ClusterID empty: it is neither
+	// checked nor written.
 	BrokerID  int32
 	ClusterID string
 
@@ -38,7 +39,8 @@ type Options struct {
 	ProducerExpiration      time.Duration // producer.id.expiration.ms
 	ProducerExpirationCheck time.Duration // producer.id.expiration.check.interval.ms
 
-	// OnDirFailure is called once for each directory that goes offline while the Manager is in use, from a goroutine of its own.
+	// OnDirFailure is called once for each directory that goes offline while the Manager is in use, from a
+	// goroutine of its own.
 	OnDirFailure func(dir string, err error)
 	// OnLogFailure is called when a single log had to be taken offline, from a goroutine of its own.
 	OnLogFailure func(tp topic.Partition, err error)
@@ -80,8 +82,8 @@ func (o Options) withDefaults() Options {
 
 // Manager owns the log directories of a broker and every log in them.
 //
-// A life: Lock takes the directories and reads who they belong to; Load opens the logs; Start begins the background work; Close
-// ends it and leaves the files as a clean stop should. Open is Lock and Load in one.
+// A life: Lock takes the directories and reads who they belong to; Load opens the logs; Start begins the
+// background work; Close ends it and leaves the files as a clean stop should. Open is Lock and Load in one.
 type Manager struct {
 	options Options
 	dirs    []*logDir
@@ -98,8 +100,8 @@ type Manager struct {
 	}
 }
 
-// Open locks the directories, checks whose they are and loads their logs. A directory with an I/O error is offline and the others
-// go on; when none is left, or one belongs to somebody else, that is an error.
+// Open locks the directories, checks whose they are and loads their logs. A directory with an I/O error is
+// offline and the others go on; when none is left, or one belongs to somebody else, that is an error.
 func Open(o Options) (*Manager, error) {
 	m, err := Lock(o)
 	if err != nil {
@@ -111,8 +113,8 @@ func Open(o Options) (*Manager, error) {
 	return m, nil
 }
 
-// Lock makes the directories where they are missing and locks them against other brokers. From here on no other process holds
-// them, so a broker may end its own former session with ZooKeeper.
+// Lock makes the directories where they are missing and locks them against other brokers. From here on no other
+// process holds them, so a broker may end its own former session with ZooKeeper.
 func Lock(o Options) (*Manager, error) {
 	o = o.withDefaults()
 	m := &Manager{options: o, metas: make(map[string]Meta)}
@@ -135,7 +137,8 @@ func Lock(o Options) (*Manager, error) {
 	return m, m.needOneDir()
 }
 
-// lockOne prepares one directory. Trouble with the disk takes it offline; trouble with who else uses it is an error.
+// lockOne prepares one directory. Trouble with the disk takes it offline; trouble with who else uses it is an
+// error.
 func (m *Manager) lockOne(d *logDir, seen map[string]bool) error {
 	if err := d.prepare(); err != nil {
 		if isDiskError(err) {
@@ -183,8 +186,8 @@ func isDiskError(err error) bool {
 // Metas are the identities of the directories that are online, by path.
 func (m *Manager) Metas() map[string]Meta { return m.metas }
 
-// Load checks the identities, makes the missing ones, and opens all logs, several at a time. The cluster id is empty when it is
-// not known; the broker id is the one to be written.
+// Load checks the identities, makes the missing ones, and opens all logs, several at a time. The cluster id is
+// empty when it is not known; the broker id is the one to be written.
 func (m *Manager) Load(clusterID string, brokerID int32) error {
 	if _, err := CheckMeta(m.metas, clusterID, brokerID); err != nil {
 		return err
@@ -216,11 +219,12 @@ func (m *Manager) needOneDir() error {
 	if len(m.online()) > 0 {
 		return nil
 	}
-	return errors.Join(fmt.Errorf("Shutdown broker because none of the specified log dirs from %v can be created or validated",
-		m.options.Dirs), m.dirs[0].failed(), m.unlock())
+	return errors.Join(fmt.Errorf("Shutdown broker because none of the specified log dirs from %v can be created or "+
+		"validated", m.options.Dirs), m.dirs[0].failed(), m.unlock())
 }
 
-// writeIdentity completes meta.properties. Nothing that differs between directories is added: 2.8 would not start on it.
+// writeIdentity completes meta.properties. Nothing that differs between directories is added: 2.8 would not
+// start on it.
 func (m *Manager) writeIdentity(d *logDir) error {
 	meta := m.metas[d.path]
 	if meta.BrokerID == m.options.BrokerID && (meta.ClusterID == m.options.ClusterID || m.options.ClusterID == "") {
@@ -245,15 +249,15 @@ func (m *Manager) online() []*logDir {
 	return dirs
 }
 
-// loadDir opens the logs of one directory. An error is about names and duplicates and ends the start; a disk that fails
-// only takes the directory offline.
+// loadDir opens the logs of one directory. An error is about names and duplicates and ends the start; a disk
+// that fails only takes the directory offline.
 func (m *Manager) loadDir(d *logDir) error {
 	if err := d.takeCleanMarker(); err != nil {
 		d.fail(fmt.Sprintf("Error while loading log dir %s", d.path), err)
 		return nil
 	}
 	if !d.clean {
-		m.options.Logger.Info(fmt.Sprintf("Attempting recovery for all logs in %s since no clean shutdown file was found", d.path))
+		d.info("Attempting recovery for all logs in %s since no clean shutdown file was found", d.path)
 	}
 	dirs, err := d.scan()
 	if err != nil {
@@ -263,11 +267,11 @@ func (m *Manager) loadDir(d *logDir) error {
 		}
 		return err
 	}
-	points := d.readLenient(recoveryPointCheckpoint, "Resetting the recovery checkpoint to 0")
-	starts := d.readLenient(logStartCheckpoint, "Resetting to the base offset of the first segment")
-	marks := d.readLenient(highWatermarkCheckpoint, "Resetting the high watermarks to the log start offsets")
+	points := d.readLenient(recoveryPointCheckpoint, "resetting the recovery checkpoint to 0")
+	starts := d.readLenient(logStartCheckpoint, "resetting to the base offset of the first segment")
+	marks := d.readLenient(highWatermarkCheckpoint, "resetting to the log start offsets")
 
-	cleaned := d.readLenient(cleanerCheckpoint, "Cleaning begins at the log start offsets")
+	cleaned := d.readLenient(cleanerCheckpoint, "resetting to the log start offsets")
 
 	jobs := make(chan partitionDir)
 	errs := make(chan error, m.options.RecoveryThreads)
@@ -302,7 +306,7 @@ func (m *Manager) loadDir(d *logDir) error {
 func (d *logDir) readLenient(name, consequence string) map[topic.Partition]int64 {
 	offsets, err := readOffsets(d.disk, filepath.Join(d.path, name))
 	if err != nil {
-		d.logger.Warn(fmt.Sprintf("Error occurred while reading %s file of directory %s. %s", name, d.path, consequence), zap.Error(err))
+		d.warn("Error occurred while reading %s file of directory %s, %s: %v", name, d.path, consequence, err)
 	}
 	return offsets
 }
@@ -324,10 +328,10 @@ func (m *Manager) loadOne(d *logDir, dir partitionDir, o loadOptions) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if other := m.mu.logs[dir.partition]; other != nil {
-		return fmt.Errorf("Duplicate log directories for %s are found in both %s and %s. It is likely because log directory failure happened while "+
-			"broker was replacing current replica with future replica. Recover broker from this failure by manually deleting one of the two directories "+
-			"for this partition. It is recommended to delete the partition in the log directory that is known to have failed recently.",
-			dir.partition, other.dir, path)
+		return fmt.Errorf("Duplicate log directories for %s are found in both %s and %s. It is likely because log directory "+
+			"failure happened while broker was replacing current replica with future replica. Recover broker from this "+
+			"failure by manually deleting one of the two directories for this partition. It is recommended to delete the "+
+			"partition in the log directory that is known to have failed recently.", dir.partition, other.dir, path)
 	}
 	m.mu.logs[dir.partition] = l
 	m.mu.counts[d]++
@@ -361,9 +365,9 @@ func (m *Manager) Logs() []*Log {
 	return logs
 }
 
-// Create makes the log of a partition in the online directory with the fewest of them; one that exists is returned, if it
-// has the same topic id. While a directory is offline, a replica that may live there is not made anew elsewhere: that is
-// for the caller to know (isNew of LeaderAndIsr).
+// Create makes the log of a partition in the online directory with the fewest of them; one that exists is
+// returned, if it has the same topic id. While a directory is offline, a replica that may live there is not
+// made anew elsewhere: that is for the caller to know (isNew of LeaderAndIsr).
 func (m *Manager) Create(tp topic.Partition, id topic.ID) (*Log, error) {
 	if err := topic.ValidateName(tp.Topic); err != nil {
 		return nil, err
@@ -415,8 +419,8 @@ func (m *Manager) reserve(tp topic.Partition) (*Log, *logDir, error) {
 	return nil, d, nil
 }
 
-// createLog makes a partition's directory and an empty log in it. It is durable with the first flush, as in Kafka; a directory
-// without a file in it is a log as well.
+// createLog makes a partition's directory and an empty log in it. It is durable with the first flush, as in
+// Kafka; a directory without a file in it is a log as well.
 func (d *logDir) createLog(tp topic.Partition, id topic.ID, conf *config.Topic) (*Log, error) {
 	path := filepath.Join(d.path, tp.String())
 	failed := func(err error) error {
@@ -434,11 +438,12 @@ func (d *logDir) createLog(tp topic.Partition, id topic.ID, conf *config.Topic) 
 	if err := l.AssignTopicID(id); err != nil {
 		return nil, l.abandon(err)
 	}
-	d.logger.Info(fmt.Sprintf("Created log for partition %s in %s", tp, path))
+	d.info("Created log for partition %s in %s", tp, path)
 	return l, nil
 }
 
-// Delete takes a partition's log out of use. Its directory is renamed at once, durably, and removed when readers had their time.
+// Delete takes a partition's log out of use. Its directory is renamed at once, durably, and removed when
+// readers had their time.
 func (m *Manager) Delete(tp topic.Partition) error {
 	m.mu.Lock()
 	l := m.mu.logs[tp]

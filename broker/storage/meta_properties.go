@@ -17,7 +17,8 @@ import (
 
 const metaFileName = "meta.properties"
 
-// Meta is the identity a log directory was given by its first broker (meta.properties). Version 0 is that of ZooKeeper mode.
+// Meta is the identity a log directory was given by its first broker (meta.properties). Version 0 is that of
+// ZooKeeper mode.
 type Meta struct {
 	BrokerID  int32  // -1 when there is none yet
 	ClusterID string // empty in directories of 1.1
@@ -132,16 +133,17 @@ func writeMeta(disk fileSystem, dir string, m Meta) error {
 	return writeFileSynced(disk, filepath.Join(dir, metaFileName), m.format(time.Now()))
 }
 
-// CheckMeta says whether directories with these identities (by path) may be used together by the broker that is configured: clusterID
-// is ZooKeeper's, empty when not known yet, brokerID the configured one, -1 for none. It returns the broker id all
-// agree on, -1 when there is none. The words are Kafka's (MetaPropertiesEnsemble.verify).
+// CheckMeta says whether directories with these identities (by path) may be used together by the broker that is
+// configured: clusterID is ZooKeeper's, empty when not known yet, brokerID the configured one, -1 for none. It
+// returns the broker id all agree on, -1 when there is none. The words are Kafka's
+// (MetaPropertiesEnsemble.verify).
 func CheckMeta(metas map[string]Meta, clusterID string, brokerID int32) (int32, error) {
 	for _, dir := range slices.Sorted(maps.Keys(metas)) {
 		m, path := metas[dir], filepath.Join(dir, metaFileName)
 		switch {
 		case m.Version != 0:
-			return -1, fmt.Errorf("Found unexpected version in %s. ZK-based brokers that are not migrating only support version 0 "+
-				"(which is implicit when the `version` field is missing).", path)
+			return -1, fmt.Errorf("Found unexpected version in %s. ZK-based brokers that are not migrating only support "+
+				"version 0 (which is implicit when the `version` field is missing).", path)
 		case m.ClusterID == "":
 		case clusterID == "":
 			clusterID = m.ClusterID
@@ -153,9 +155,9 @@ func CheckMeta(metas map[string]Meta, clusterID string, brokerID int32) (int32, 
 		case brokerID < 0:
 			brokerID = m.BrokerID
 		case m.BrokerID != brokerID:
-			return -1, fmt.Errorf("Stored node id %d doesn't match previous node id %d in %s. If you moved your data, make sure your "+
-				"configured node id matches. If you intend to create a new node, you should remove all data in your data "+
-				"directories.", m.BrokerID, brokerID, path)
+			return -1, fmt.Errorf("Stored node id %d doesn't match previous node id %d in %s. If you moved your data, make "+
+				"sure your configured node id matches. If you intend to create a new node, you should remove all data in "+
+				"your data directories.", m.BrokerID, brokerID, path)
 		}
 	}
 	return brokerID, nil

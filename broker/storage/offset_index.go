@@ -33,7 +33,9 @@ var offsetKind = &indexKind[offsetEntry]{
 }
 
 func newOffsetIndex(disk fileSystem, dir string, base int64, maxBytes int32) offsetIndex {
-	return offsetIndex{indexFile[offsetEntry]{disk: disk, kind: offsetKind, dir: dir, base: base, max: int(maxBytes) / offsetKind.size}}
+	return offsetIndex{indexFile[offsetEntry]{
+		disk: disk, kind: offsetKind, dir: dir, base: base, max: int(maxBytes) / offsetKind.size,
+	}}
 }
 
 // relative turns an offset into one that fits an entry; false when it is out of an entry's reach.
@@ -69,7 +71,7 @@ func (x *offsetIndex) lookup(offset int64) (position int64, err error) {
 	return int64(e.position), nil
 }
 
-// positionAfter returns the offset of the first entry whose position is at or behind the given one.
+// offsetFrom returns the offset of the first entry whose position is at or behind the given one.
 func (x *offsetIndex) offsetFrom(position int64) (offset int64, ok bool, err error) {
 	e, ok, err := x.ceiling(func(e offsetEntry) bool { return int64(e.position) < position })
 	return x.base + int64(e.relative), ok, err

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// A producer snapshot (<offset>.snapshot): version, checksum of what follows it, number of producers, and for each of
-// them what is left of a producerEntry when only the newest batch is kept.
+// A producer snapshot (<offset>.snapshot): version, checksum of what follows it, number of producers, and for
+// each of them what is left of a producerEntry when only the newest batch is kept.
 const (
 	snapshotSuffix     = ".snapshot"
 	snapshotVersion    = 1

@@ -10,8 +10,8 @@ import (
 	"github.com/zurau/zurau/broker/topic"
 )
 
-// remembered is how many batches of each producer are known by their sequence numbers. A client has at most five requests in
-// flight, so a repeat is one of the last five.
+// remembered is how many batches of each producer are known by their sequence numbers. A client has at most
+// five requests in flight, so a repeat is one of the last five.
 const remembered = 5
 
 // sentBatch is a batch of an idempotent producer that is in the log.
@@ -100,9 +100,9 @@ type endedTxn struct {
 	aborted     bool
 }
 
-// producerState keeps, for each idempotent producer that writes to a log, what is needed to answer repeats, refuse gaps, and
-// know which transactions are open (KIP-98). It is a function of the batches in [log start, end): a snapshot
-// file saves reading all of them again. Java: ProducerStateManager.
+// producerState keeps, for each idempotent producer that writes to a log, what is needed to answer repeats,
+// refuse gaps, and know which transactions are open (KIP-98). It is a function of the batches in [log start,
+// end): a snapshot file saves reading all of them again. Java: ProducerStateManager.
 //
 // The owner is Log.mu.
 type producerState struct {
@@ -125,8 +125,9 @@ func newProducerState(disk fileSystem, dir string, tp topic.Partition, snapshots
 // isIdempotent tells whether the state has anything to do with a batch.
 func isIdempotent(b record.Batch) bool { return b.Magic() >= 2 && b.ProducerID() >= 0 }
 
-// check decides about a batch a leader is about to append at offset: it is a repeat (the batch it repeats is returned), it may
-// be appended (nil, nil), or it is refused. The sequence rules bind clients only; coordinators send none.
+// check decides about a batch a leader is about to append at offset: it is a repeat (the batch it repeats is
+// returned), it may be appended (nil, nil), or it is refused. The sequence rules bind clients only;
+// coordinators send none.
 func (p *producerState) check(b record.Batch, offset int64, o Origin, verified bool) (*sentBatch, error) {
 	if !isIdempotent(b) {
 		return nil, nil
@@ -157,8 +158,8 @@ func (p *producerState) check(b record.Batch, offset int64, o Origin, verified b
 		}
 	}
 	if e.txnFirstOffset != noOffset && !b.IsTransactional() {
-		return nil, kerr.New(kerr.InvalidTxnState, "Expected transactional write from producer %d at offset %d in partition %s",
-			b.ProducerID(), offset, p.partition)
+		return nil, kerr.New(kerr.InvalidTxnState, "Expected transactional write from producer %d at offset %d in "+
+			"partition %s", b.ProducerID(), offset, p.partition)
 	}
 	return nil, nil
 }
@@ -176,8 +177,8 @@ func (p *producerState) checkSequence(b record.Batch, e *producerEntry, offset i
 	first := b.BaseSequence()
 	if b.ProducerEpoch() != e.epoch {
 		if first != 0 {
-			return kerr.New(kerr.OutOfOrderSequenceNumber, "Invalid sequence number for new epoch of producer %d at offset %d in "+
-				"partition %s: %d (request epoch), %d (seq. number), %d (current producer epoch)",
+			return kerr.New(kerr.OutOfOrderSequenceNumber, "Invalid sequence number for new epoch of producer %d at offset "+
+				"%d in partition %s: %d (request epoch), %d (seq. number), %d (current producer epoch)",
 				b.ProducerID(), offset, p.partition, b.ProducerEpoch(), first, e.epoch)
 		}
 		return nil
@@ -207,8 +208,8 @@ func (p *producerState) checkMarker(b record.Batch, e *producerEntry, offset int
 	return nil
 }
 
-// apply takes a batch of the log into the state, whoever wrote it: what is in the log is true. If it is a marker that
-// ends a transaction, the transaction is returned; the caller then calls complete.
+// apply takes a batch of the log into the state, whoever wrote it: what is in the log is true. If it is a
+// marker that ends a transaction, the transaction is returned; the caller then calls complete.
 func (p *producerState) apply(b record.Batch) (ended endedTxn, ok bool) {
 	p.end = b.NextOffset()
 	if !isIdempotent(b) {
@@ -259,7 +260,8 @@ func (p *producerState) entry(id int64, epoch int16) *producerEntry {
 }
 
 // complete moves a transaction from the open to the ended ones. Until its marker is below the high watermark it
-// holds the last stable offset back all the same. It returns the last stable offset as of the marker, for the index.
+// holds the last stable offset back all the same. It returns the last stable offset as of the marker, for the
+// index.
 func (p *producerState) complete(t endedTxn) (lastStableOffset int64) {
 	p.open = slices.DeleteFunc(p.open, func(o openTxn) bool { return o.producerID == t.producerID })
 	p.unreplicated = append(p.unreplicated, t)
@@ -322,8 +324,9 @@ func (p *producerState) clear(end int64) {
 	p.open, p.unreplicated, p.end = nil, nil, end
 }
 
-// load replaces the state by the newest usable snapshot in (start, end]. Snapshots outside can never be used again and
-// are removed. Without any the state is empty as of start. What comes after p.end is to be applied by the caller.
+// load replaces the state by the newest usable snapshot in (start, end]. Snapshots outside can never be used
+// again and are removed. Without any the state is empty as of start. What comes after p.end is to be applied by
+// the caller.
 func (p *producerState) load(start, end, nowMS, expirationMS int64) error {
 	p.clear(start)
 	if err := p.removeSnapshots(func(o int64) bool { return o <= start || o > end }); err != nil {
@@ -379,8 +382,8 @@ func (p *producerState) lastSnapshot() int64 {
 	return p.snapshots[len(p.snapshots)-1]
 }
 
-// takeSnapshot writes the state as of p.end, if anything was applied since the last one. It is not synced: a torn one
-// does not read, and an older one or none takes its place.
+// takeSnapshot writes the state as of p.end, if anything was applied since the last one. It is not synced: a
+// torn one does not read, and an older one or none takes its place.
 func (p *producerState) takeSnapshot() error {
 	if p.end <= p.lastSnapshot() {
 		return nil

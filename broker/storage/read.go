@@ -10,8 +10,8 @@ import (
 	"github.com/zurau/zurau/broker/wire"
 )
 
-// Read is what a fetch gets: bytes of one segment, from the batch that contains the offset on. They may begin with records
-// before it and end in the middle of a batch; clients skip both.
+// Read is what a fetch gets: bytes of one segment, from the batch that contains the offset on. They may begin
+// with records before it and end in the middle of a batch; clients skip both.
 type Read struct {
 	Region         wire.Region // N == 0: nothing to read there now. Else somebody must call Region.Release.Release, once
 	FirstBatchSize int         // bytes of the first batch; larger than Region.N when it did not fit
@@ -22,9 +22,10 @@ type Read struct {
 	index   int // of segment in picture
 }
 
-// Read plans a read of up to maxBytes from offset on, of nothing at or behind upTo (exclusive; the high watermark for
-// consumers, the last stable offset for read_committed ones, the log end for followers). With minOneBatch the first batch is
-// there whole even when it is larger than maxBytes. At the limit the Read is empty.
+// Read plans a read of up to maxBytes from offset on, of nothing at or behind upTo (exclusive; the high
+// watermark for consumers, the last stable offset for read_committed ones, the log end for followers). With
+// minOneBatch the first batch is there whole even when it is larger than maxBytes. At the limit the Read is
+// empty.
 //
 // OFFSET_OUT_OF_RANGE for an offset before the log's start or behind its end.
 func (l *Log) Read(offset int64, maxBytes int, upTo int64, minOneBatch bool) (Read, error) {
@@ -78,7 +79,7 @@ func (l *Log) read(offset int64, maxBytes int, upTo int64, minOneBatch bool) (r 
 }
 
 // plan fills r from one acquired segment; upTo is math.MaxInt64 when all of it may be read.
-func (r *Read) plan(s *segment, size, offset int64, maxBytes int, upTo int64, minOneBatch bool) (found bool, err error) {
+func (r *Read) plan(s *segment, size, offset int64, maxBytes int, upTo int64, minOneBatch bool) (bool, error) {
 	first, ok, err := s.locate(offset, size)
 	if err != nil || !ok {
 		return false, err
@@ -131,8 +132,8 @@ func (p *picture) limitIn(i int, upTo int64) int64 {
 	return upTo
 }
 
-// AbortedTxns lists the aborted transactions that overlap what r read from fetchOffset on; a read_committed consumer skips their
-// records. Call it before the region is released.
+// AbortedTxns lists the aborted transactions that overlap what r read from fetchOffset on; a read_committed
+// consumer skips their records. Call it before the region is released.
 func (l *Log) AbortedTxns(fetchOffset int64, r Read) ([]AbortedTxn, error) {
 	if r.segment == nil {
 		return nil, nil

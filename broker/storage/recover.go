@@ -2,7 +2,6 @@ package storage
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,11 +11,11 @@ import (
 	"github.com/zurau/zurau/broker/record"
 )
 
-// recoverLocked reads every segment from the one with the recovery point on: checksums, indexes, epochs and the producer state come
-// out of it, and where a batch is not whole and sound the log ends. It returns the log end.
+// recoverLocked reads every segment from the one with the recovery point on: checksums, indexes, epochs and the
+// producer state come out of it, and where a batch is not whole and sound the log ends. It returns the log end.
 //
-// A log that no cleaner has touched ends before a hole as well: a power failure may keep the next segment, whose name the file system
-// wrote down early, and lose the tail of this one.
+// A log that no cleaner has touched ends before a hole as well: a power failure may keep the next segment,
+// whose name the file system wrote down early, and lose the tail of this one.
 func (l *Log) recoverLocked(o loadOptions, conf *config.Topic) (end int64, err error) {
 	first := 0
 	for first+1 < len(l.mu.segments) && l.mu.segments[first+1].base <= o.recoveryPoint {
@@ -33,8 +32,7 @@ func (l *Log) recoverLocked(o loadOptions, conf *config.Topic) (end int64, err e
 	p.end = base
 	for i := first; i < len(l.mu.segments); i++ {
 		s := l.mu.segments[i]
-		l.home.logger.Info(fmt.Sprintf("[LogLoader partition=%s, dir=%s] Recovering unflushed segment %d. %d/%d recovered for %s.",
-			l.partition, l.home.path, s.base, i-first, len(l.mu.segments)-first, l.partition))
+		l.info("Recovering unflushed segment %d. %d/%d recovered for %s.", s.base, i-first, len(l.mu.segments)-first, l.partition)
 		p.end = max(p.end, s.base)
 		if err := p.removeSnapshots(func(o int64) bool { return o > s.base }); err != nil {
 			return 0, err
@@ -63,8 +61,8 @@ func (l *Log) recoverLocked(o loadOptions, conf *config.Topic) (end int64, err e
 
 // sayCut tells the operator, in the words Kafka has for it, what a crash has cost.
 func (l *Log) sayCut(s *segment, f recovered) {
-	l.home.logger.Warn(fmt.Sprintf("[LogLoader partition=%s, dir=%s] Corruption found in segment %d, truncating to offset %d",
-		l.partition, l.home.path, s.base, f.end), zap.Int64("bytes", f.cut), zap.Int64("position", s.size.Load()), zap.NamedError("because", f.why))
+	l.home.logger.Warn(l.line("Corruption found in segment %d, truncating to offset %d", []any{s.base, f.end}),
+		zap.Int64("bytes", f.cut), zap.Int64("position", s.size.Load()), zap.NamedError("because", f.why))
 }
 
 // dropAfterLocked deletes the segments behind index i: what follows a cut is not a continuation.
@@ -73,8 +71,7 @@ func (l *Log) dropAfterLocked(i int) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	l.home.logger.Warn(fmt.Sprintf("[LogLoader partition=%s, dir=%s] Deleting %d unflushed segments behind offset %d",
-		l.partition, l.home.path, len(gone), l.mu.segments[i+1].base))
+	l.warn("Deleting %d unflushed segments from offset %d on", len(gone), l.mu.segments[i+1].base)
 	for _, s := range newestFirst(gone) {
 		renamed, err := s.renameFiles(deletedSuffix)
 		if err != nil {
@@ -106,8 +103,8 @@ type recovered struct {
 	epochs bool  // the epoch cache has changed
 }
 
-// recover reads the segment through. Its indexes are made anew; the producer state and the epochs take the batches in, where given. The
-// file ends behind the last sound batch afterwards. Java: LogSegment.recover.
+// recover reads the segment through. Its indexes are made anew; the producer state and the epochs take the
+// batches in, where given. The file ends behind the last sound batch afterwards. Java: LogSegment.recover.
 func (s *segment) recover(conf *config.Topic, p *producerState, epochs *epochCache) (found recovered, err error) {
 	f, err := s.handle()
 	if err != nil {
@@ -173,7 +170,7 @@ func (s *segment) recover(conf *config.Topic, p *producerState, epochs *epochCac
 // fits tells whether a sound batch can be the next one of this segment.
 func (s *segment) fits(b record.Batch, next int64, notFirst bool) error {
 	if _, ok := relativeOffset(b.LastOffset(), s.base); !ok {
-		return kerr.New(kerr.CorruptMessage, "offset %d does not belong into a segment with base %d", b.LastOffset(), s.base)
+		return kerr.New(kerr.CorruptMessage, "offset %d does not belong behind base %d", b.LastOffset(), s.base)
 	}
 	if notFirst && b.LastOffset() < next {
 		return kerr.New(kerr.CorruptMessage, "offset %d follows %d", b.LastOffset(), next-1)

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/zurau/zurau/broker/config"
@@ -76,7 +75,8 @@ func (l *Log) DeleteOldSegments(nowMS int64) (int, error) {
 	return l.deleteOldest(p.segments[:n], why, conf)
 }
 
-// retentionFacts looks at the segments without the log's lock: the largest timestamp of a sealed one is read from its index.
+// retentionFacts looks at the segments without the log's lock: the largest timestamp of a sealed one is read
+// from its index.
 func (l *Log) retentionFacts(p *picture, conf *config.Topic) ([]segmentFacts, error) {
 	facts := make([]segmentFacts, len(p.segments))
 	for i, s := range p.segments {
@@ -126,8 +126,7 @@ func (l *Log) deleteOldest(old []*segment, why string, conf *config.Topic) (int,
 	l.raiseStartLocked(l.mu.segments[0].base, "segment deletion")
 	l.publishSegmentsLocked()
 	releaseAll(old)
-	l.home.logger.Info(fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] Deleted %d segments up to offset %d due to %s",
-		l.partition, l.home.path, len(old), l.mu.segments[0].base, why))
+	l.info("Deleted %d segments up to offset %d due to %s", len(old), l.mu.segments[0].base, why)
 	err := l.mu.producers.removeSnapshots(func(o int64) bool {
 		return slices.ContainsFunc(old, func(s *segment) bool { return s.base == o })
 	})

@@ -14,8 +14,8 @@ import (
 // block with the header is read.
 const scanBlock = 4096
 
-// headerScan walks the batches of a log file between two positions by their headers alone. It comes from a pool: call
-// done, and use no header after that.
+// headerScan walks the batches of a log file between two positions by their headers alone. It comes from a
+// pool: call done, and use no header after that.
 type headerScan struct {
 	f        file
 	position int64 // of the next batch
@@ -38,8 +38,8 @@ func (s *headerScan) done() {
 	headerScans.Put(s)
 }
 
-// next returns the header at the current position, the position, and moves on behind the batch. The header is nil at the
-// end; an incomplete batch is the end too. It is valid until the next call.
+// next returns the header at the current position, the position, and moves on behind the batch. The header is
+// nil at the end; an incomplete batch is the end too. It is valid until the next call.
 func (s *headerScan) next() (header record.Batch, position int64, err error) {
 	head, err := s.peek(record.HeaderBytes)
 	if err != nil {
@@ -109,8 +109,8 @@ func findOffset(f file, from, end, offset int64) (p place, ok bool, err error) {
 	}
 }
 
-// batchReader reads whole batches of a file one after the other and checks each checksum. It is for recovery and for
-// replaying batches, where every byte counts; its memory is bounded whatever a header claims.
+// batchReader reads whole batches of a file one after the other and checks each checksum. It is for recovery
+// and for replaying batches, where every byte counts; its memory is bounded whatever a header claims.
 type batchReader struct {
 	f        file
 	position int64
@@ -127,7 +127,8 @@ const (
 )
 
 // next returns the batch at the current position and moves on behind it; nil at the end. Of a batch larger than
-// maxBuffered only the header is returned, its checksum having been verified piece by piece. Valid until the next call.
+// maxBuffered only the header is returned, its checksum having been verified piece by piece. Valid until the
+// next call.
 func (r *batchReader) next() (batch record.Batch, position int64, err error) {
 	position = r.position
 	head, err := r.fill(record.HeaderBytes)

@@ -42,8 +42,9 @@ func parseBase(name string) (int64, bool) {
 
 // segment is a run of a log in files of its own: batches, the two indexes, and the aborted transactions.
 //
-// Log.mu owns everything that appends or truncates. A reader that has acquired the segment may use the files, size and the
-// indexes without it. The files are opened by whoever first needs them and closed when the last reader has let go.
+// Log.mu owns everything that appends or truncates. A reader that has acquired the segment may use the files,
+// size and the indexes without it. The files are opened by whoever first needs them and closed when the last
+// reader has let go.
 type segment struct {
 	disk    fileSystem
 	dir     string
@@ -172,9 +173,9 @@ func (s *segment) makeWritable() error {
 	return err
 }
 
-// append writes whole batches behind the others, in one system call. The batches' last offset and the largest timestamp among
-// them, with the last offset of the earliest batch that has it, come from the caller, who has looked at each.
-// After an error nothing of it counts as written.
+// append writes whole batches behind the others, in one system call. The batches' last offset and the largest
+// timestamp among them, with the last offset of the earliest batch that has it, come from the caller, who has
+// looked at each. After an error nothing of it counts as written.
 func (s *segment) append(b []byte, a appended, indexInterval int64) error {
 	if _, ok := relativeOffset(a.lastOffset, s.base); !ok {
 		return fmt.Errorf("BUG: offset %d does not fit the segment with base %d", a.lastOffset, s.base)
@@ -223,7 +224,8 @@ type appended struct {
 	maxTimestampOffset int64 // last offset of the earliest batch with maxTimestamp
 }
 
-// locate finds the batch that contains offset, or the first one behind it. ok is false when the segment ends before.
+// locate finds the batch that contains offset, or the first one behind it. ok is false when the segment ends
+// before.
 func (s *segment) locate(offset, end int64) (p place, ok bool, err error) {
 	f, err := s.handle()
 	if err != nil {
@@ -350,7 +352,8 @@ func (s *segment) firstBatchTimestamp() int64 {
 	return record.NoTimestamp
 }
 
-// end reads how far the segment goes: one behind the last offset of its last batch, and the position behind that batch.
+// end reads how far the segment goes: one behind the last offset of its last batch, and the position behind
+// that batch.
 func (s *segment) end() (next, position int64, err error) {
 	if e, ok, err := s.offsets.last(); err == nil && ok && e.position > 0 && int64(e.position) < s.size.Load() {
 		next, position, err := s.endFrom(int64(e.position))
@@ -416,7 +419,8 @@ func (s *segment) cutAt(position, offset int64) error {
 	return err
 }
 
-// seal ends the writing: the time index gets its closing entry, the files lose whatever is longer than their content.
+// seal ends the writing: the time index gets its closing entry, the files lose whatever is longer than their
+// content.
 func (s *segment) seal() error {
 	if err := s.finish(); err != nil {
 		return err

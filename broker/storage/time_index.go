@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// timeEntry says that no record before base+relative (inclusive) is younger than timestamp, and that the batch whose
-// last offset that is has it.
+// timeEntry says that no record before base+relative (inclusive) is younger than timestamp, and that the batch
+// whose last offset that is has it.
 type timeEntry struct {
 	timestamp int64 // ms
 	relative  int32 // offset - base of the segment
@@ -32,7 +32,9 @@ var timeKind = &indexKind[timeEntry]{
 }
 
 func newTimeIndex(disk fileSystem, dir string, base int64, maxBytes int32) timeIndex {
-	return timeIndex{indexFile[timeEntry]{disk: disk, kind: timeKind, dir: dir, base: base, max: int(maxBytes) / timeKind.size}}
+	return timeIndex{indexFile[timeEntry]{
+		disk: disk, kind: timeKind, dir: dir, base: base, max: int(maxBytes) / timeKind.size,
+	}}
 }
 
 // maybeAppend adds (timestamp, offset) if the timestamp is larger than the last one, and tells whether it did.

@@ -169,7 +169,8 @@ func (s *segment) scanTimestamp(ts, start, position, size int64, limits record.L
 	}
 }
 
-// findRecord looks into a batch for the first record with a timestamp of ts or later and an offset of start or later.
+// findRecord looks into a batch for the first record with a timestamp of ts or later and an offset of start or
+// later.
 func findRecord(b record.Batch, ts, start int64, limits record.Limits) (Stamp, bool, error) {
 	it := b.Records(limits)
 	defer it.Close()
@@ -187,8 +188,9 @@ const (
 	EarliestTime int64 = -2
 )
 
-// SegmentOffsetsBefore answers ListOffsets of version 0, which knew only segments: their bases, newest first, from the last segment
-// that was begun at or before ts by its file's time; LatestTime puts the log end in front. At most n of them.
+// SegmentOffsetsBefore answers ListOffsets of version 0, which knew only segments: their bases, newest first,
+// from the last segment that was begun at or before ts by its file's time; LatestTime puts the log end in
+// front. At most n of them.
 func (l *Log) SegmentOffsetsBefore(ts int64, n int) ([]int64, error) {
 	for {
 		if err := l.usable(); err != nil {

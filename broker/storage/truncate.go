@@ -9,8 +9,9 @@ import (
 	"github.com/zurau/zurau/broker/kerr"
 )
 
-// TruncateTo cuts the log so that offset is the next one to be written. The batch that contains offset goes as a whole. Truncating
-// below the high watermark takes it back too, which only an unclean election makes right; it is logged.
+// TruncateTo cuts the log so that offset is the next one to be written. The batch that contains offset goes as
+// a whole. Truncating below the high watermark takes it back too, which only an unclean election makes right;
+// it is logged.
 func (l *Log) TruncateTo(offset int64) error {
 	if offset < 0 {
 		return fmt.Errorf("cannot truncate partition %s to a negative offset (%d)", l.partition, offset)
@@ -18,8 +19,8 @@ func (l *Log) TruncateTo(offset int64) error {
 	return l.cut(func() error { return l.truncateLocked(offset) })
 }
 
-// cut runs a truncation under the lock, and writes the recovery points afterwards: what is appended next must not count as
-// durable because of what was there before.
+// cut runs a truncation under the lock, and writes the recovery points afterwards: what is appended next must
+// not count as durable because of what was there before.
 func (l *Log) cut(truncate func() error) error {
 	l.mu.Lock()
 	err := l.usable()
@@ -44,7 +45,7 @@ func (l *Log) truncateLocked(offset int64) error {
 		}
 		return nil
 	}
-	l.home.logger.Info(fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] Truncating to offset %d", l.partition, l.home.path, offset))
+	l.info("Truncating to offset %d", offset)
 	if offset < v.HighWatermark {
 		l.home.logger.Warn("Truncation below the high watermark", zap.Stringer("partition", l.partition),
 			zap.Int64("offset", offset), zap.Int64("hw", v.HighWatermark), zap.Int64("leo", v.LogEndOffset))
@@ -97,8 +98,8 @@ func (l *Log) endAtLocked(offset int64) error {
 	return l.usable()
 }
 
-// TruncateFullyAndStartAt empties the log; offset is its start and end afterwards. A follower does so when the leader
-// has nothing of what it has.
+// TruncateFullyAndStartAt empties the log; offset is its start and end afterwards. A follower does so when the
+// leader has nothing of what it has.
 func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	if offset < 0 {
 		return fmt.Errorf("cannot start partition %s at the negative offset %d", l.partition, offset)
@@ -106,11 +107,10 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	return l.cut(func() error { return l.restartLocked(offset, offset) })
 }
 
-// restartLocked drops everything; the next offset is end, and start is where the log begins to be visible (start may lie
-// inside the first batch that comes).
+// restartLocked drops everything; the next offset is end, and start is where the log begins to be visible
+// (start may lie inside the first batch that comes).
 func (l *Log) restartLocked(end, start int64) error {
-	l.home.logger.Info(fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] Truncate and start at offset %d, logStartOffset: %d",
-		l.partition, l.home.path, end, start))
+	l.info("Truncate and start at offset %d, logStartOffset: %d", end, start)
 	conf := l.Config()
 	old := newestFirst(l.mu.segments)
 	if err := l.renameAwayLocked(old); err != nil {
@@ -144,8 +144,9 @@ func newestFirst(segments []*segment) []*segment {
 	return segments
 }
 
-// renameAwayLocked renames the files of segments one after the other; they are deleted when readers had their time. The caller then
-// takes the segments off the list, shows readers the new one, and lets go of them with releaseAll.
+// renameAwayLocked renames the files of segments one after the other; they are deleted when readers had their
+// time. The caller then takes the segments off the list, shows readers the new one, and lets go of them with
+// releaseAll.
 func (l *Log) renameAwayLocked(segments []*segment) error {
 	for _, s := range segments {
 		l.mu.dirChanged = true
@@ -165,8 +166,8 @@ func releaseAll(segments []*segment) {
 	}
 }
 
-// DeleteRecordsTo raises the log start to offset: what is before it can no longer be read, and goes when whole segments
-// of it may. OFFSET_OUT_OF_RANGE beyond the high watermark. The log start never goes back.
+// DeleteRecordsTo raises the log start to offset: what is before it can no longer be read, and goes when whole
+// segments of it may. OFFSET_OUT_OF_RANGE beyond the high watermark. The log start never goes back.
 func (l *Log) DeleteRecordsTo(offset int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -174,8 +175,8 @@ func (l *Log) DeleteRecordsTo(offset int64) error {
 		return err
 	}
 	if offset > l.mu.view.HighWatermark {
-		return kerr.New(kerr.OffsetOutOfRange, "Cannot increment the log start offset to %d of partition %s since it is larger than the high watermark %d",
-			offset, l.partition, l.mu.view.HighWatermark)
+		return kerr.New(kerr.OffsetOutOfRange, "Cannot increment the log start offset to %d of partition %s since it is "+
+			"larger than the high watermark %d", offset, l.partition, l.mu.view.HighWatermark)
 	}
 	l.raiseStartLocked(offset, "client delete records request")
 	return nil
@@ -204,7 +205,6 @@ func (l *Log) raiseStartLocked(offset int64, why string) (raised bool) {
 	}
 	l.mu.producers.passLogStart(offset)
 	l.publishLocked()
-	l.home.logger.Info(fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] Incremented log start offset to %d due to %s",
-		l.partition, l.home.path, offset, why))
+	l.info("Incremented log start offset to %d due to %s", offset, why)
 	return true
 }

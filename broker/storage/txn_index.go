@@ -46,7 +46,8 @@ func decodeAbortedTxns(b []byte, base int64) ([]AbortedTxn, error) {
 		if v := binary.BigEndian.Uint16(b); v != 0 {
 			return nil, fmt.Errorf("%w: version %d of an aborted transaction", errCorruptIndex, v)
 		}
-		if t.LastOffset < base || t.FirstOffset > t.LastOffset || len(txns) > 0 && t.LastOffset <= txns[len(txns)-1].LastOffset {
+		inOrder := len(txns) == 0 || t.LastOffset > txns[len(txns)-1].LastOffset
+		if t.LastOffset < base || t.FirstOffset > t.LastOffset || !inOrder {
 			return nil, fmt.Errorf("%w: aborted transaction %+v in a segment with base %d", errCorruptIndex, t, base)
 		}
 		txns = append(txns, t)
@@ -54,8 +55,9 @@ func decodeAbortedTxns(b []byte, base int64) ([]AbortedTxn, error) {
 	return txns, nil
 }
 
-// txnIndex lists the transactions that were aborted by a marker in this segment (.txnindex; Java: TransactionIndex).
-// The file comes to be with the first of them; most segments never have one. Once read the list stays in memory.
+// txnIndex lists the transactions that were aborted by a marker in this segment (.txnindex; Java:
+// TransactionIndex). The file comes to be with the first of them; most segments never have one. Once read the
+// list stays in memory.
 type txnIndex struct {
 	disk fileSystem
 	dir  string

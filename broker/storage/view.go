@@ -14,6 +14,11 @@ type View struct {
 	LogEndOffset     int64 // the next offset to be written; followers see what is before it
 }
 
+// ordered is the law that every View keeps.
+func (v *View) ordered() bool {
+	return v.LogStartOffset <= v.LastStableOffset && v.LastStableOffset <= v.HighWatermark && v.HighWatermark <= v.LogEndOffset
+}
+
 // picture is a View together with the files it speaks of.
 type picture struct {
 	View
@@ -21,9 +26,9 @@ type picture struct {
 	size     int64      // bytes of the active segment as of LogEndOffset
 }
 
-// published is the picture for readers. It is replaced at each append, so it is not a value behind a pointer, which would be an
-// allocation per append, but a row of words under a counter that is odd while a writer is at work. Readers try again until they
-// have seen the same even counter on both sides. The writer holds Log.mu.
+// published is the picture for readers. It is replaced at each append, so it is not a value behind a pointer,
+// which would be an allocation per append, but a row of words under a counter that is odd while a writer is at
+// work. Readers try again until they have seen the same even counter on both sides. The writer holds Log.mu.
 type published struct {
 	turn                atomic.Uint64
 	start, lso, hw, end atomic.Int64
