@@ -3,6 +3,7 @@ package brokertest
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,9 +24,10 @@ import (
 // The process is the test binary itself; its TestMain must call RunChild first.
 type Process struct {
 	t    testing.TB
-	file string // server.properties
-	cmd  *exec.Cmd
-	log  string // what the broker has logged, over all its lives
+	file string         // server.properties
+	cmd  *exec.Cmd      // nil while no process runs
+	stop io.WriteCloser // the process's standard input: it ends the broker cleanly by its end
+	log  string         // what the broker has logged, over all its lives
 }
 
 // childVariable carries the path of server.properties to the child.
@@ -45,7 +47,7 @@ func RunChild() {
 	os.Exit(0)
 }
 
-// child runs until its standard input ends, then stops cleanly.
+// child runs until its standard input ends, then stops cleanly. A broker that fails ends the process with status 1.
 func child(path string) error {
 	cfg, _, err := config.Load(path, nil)
 	if err != nil {
@@ -60,13 +62,29 @@ func child(path string) error {
 		return err
 	}
 	fmt.Println("started")
-	io.Copy(io.Discard, os.Stdin)
+	ended := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case err = <-b.Failed():
+	}
 	b.Stop(context.Background())
-	return nil
+	return err
 }
 
 // StartProcess runs a broker with these properties; listeners, log.dirs and zookeeper.connect must be among them.
 func StartProcess(t testing.TB, properties map[string]string) *Process {
+	t.Helper()
+	p := NewProcess(t, properties)
+	p.Start()
+	return p
+}
+
+// NewProcess prepares a broker that Start or TryStart runs.
+func NewProcess(t testing.TB, properties map[string]string) *Process {
 	t.Helper()
 	dir := t.TempDir()
 	p := &Process{t: t, file: filepath.Join(dir, "server.properties"), log: filepath.Join(dir, "server.log")}
@@ -86,12 +104,21 @@ func StartProcess(t testing.TB, properties map[string]string) *Process {
 			t.Logf("the broker's last words:\n%s", out[max(0, len(out)-4000):])
 		}
 	})
-	p.Start()
 	return p
 }
 
 // Start runs the broker (again) and returns when it is registered.
 func (p *Process) Start() {
+	p.t.Helper()
+	if err := p.TryStart(); err != nil {
+		said := p.Log()
+		p.t.Fatalf("the broker did not start: %v\n%s", err, said[max(0, len(said)-4000):])
+	}
+}
+
+// TryStart is Start for a broker that may refuse to run. When it does, the process has ended and the error is its
+// *exec.ExitError; what it said is in Log.
+func (p *Process) TryStart() error {
 	p.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -105,7 +132,7 @@ func (p *Process) Start() {
 	p.cmd = exec.Command(self)
 	p.cmd.Env = append(os.Environ(), childVariable+"="+p.file)
 	p.cmd.Stderr = log
-	if _, err := p.cmd.StdinPipe(); err != nil { // open as long as we live
+	if p.stop, err = p.cmd.StdinPipe(); err != nil {
 		p.t.Fatal(err)
 	}
 	out, err := p.cmd.StdoutPipe()
@@ -125,11 +152,39 @@ func (p *Process) Start() {
 	case <-time.After(startTimeout):
 		err = context.DeadlineExceeded
 	}
-	if err != nil {
-		said, _ := os.ReadFile(p.log)
-		p.t.Fatalf("the broker did not start: %v\n%s", err, said[max(0, len(said)-4000):])
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.EOF):
+		err = p.Wait(startTimeout)
+	default:
+		p.Kill()
 	}
+	return err
 }
+
+// Stop ends the broker cleanly and waits until it is gone.
+func (p *Process) Stop() error {
+	p.t.Helper()
+	p.stop.Close()
+	return p.Wait(startTimeout)
+}
+
+// Wait waits until the process has ended by itself; a status other than 0 is an *exec.ExitError.
+func (p *Process) Wait(limit time.Duration) error {
+	p.t.Helper()
+	pid := p.cmd.Process
+	timer := time.AfterFunc(limit, func() { pid.Kill() })
+	err := p.cmd.Wait()
+	p.cmd = nil
+	if !timer.Stop() {
+		p.t.Fatalf("the broker was still running after %v", limit)
+	}
+	return err
+}
+
+// PID is the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Kill ends the process with SIGKILL and waits until it is gone.
 func (p *Process) Kill() {
