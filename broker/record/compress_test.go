@@ -76,7 +76,7 @@ func TestRubbishDoesNotUnpack(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, b := range map[string][]byte{
-			"nothing": {}, "rubbish": []byte("this is not compressed at all"), "a cut stream": packed[:len(packed)-9],
+			"nothing": {}, "null": nil, "rubbish": []byte("this is not compressed at all"), "a cut stream": packed[:len(packed)-9],
 			"half a stream": packed[:len(packed)/2], "a cut header": packed[:3],
 		} {
 			if codec == Snappy && name == "a cut header" { // it is a bare block of 130 bytes then, cut as well

@@ -25,9 +25,6 @@ type gzipDecoder struct {
 
 func (d *gzipDecoder) reset(src []byte, _ int8, _ *stream) error {
 	d.src.Reset(src)
-	if src == nil {
-		return nil
-	}
 	if d.z == nil {
 		z, err := gzip.NewReader(&d.src)
 		d.z = z
@@ -36,20 +33,27 @@ func (d *gzipDecoder) reset(src []byte, _ int8, _ *stream) error {
 	return noEOF(d.z.Reset(&d.src))
 }
 
+func (d *gzipDecoder) drop() { d.src.Reset(nil) }
+
 func (d *gzipDecoder) Read(p []byte) (int, error) { return d.z.Read(p) }
 
-// A zstd frame names the window its reader has to keep. Decoders for windows up to zstdWindow (what every reader
+// A zstd frame names the window its reader has to keep. Readers for windows up to zstdWindow (what every reader
 // should have, RFC 8878 section 3.1.1.1.2) are kept; those for the windows of the highest levels are made and dropped.
 const (
 	zstdWindow    = 8 << 20
 	zstdWindowMax = 128 << 20
 )
 
+// zstdReaders are idle readers, those that never needed permission for their window and the others. A reader keeps
+// the largest window it had, so one is taken out after the permission for it was given, and is back before that ends:
+// there are never more with large windows than the budget has room for.
+var zstdReaders struct{ small, large sync.Pool }
+
 // zstdDecoder reads zstd frames.
 type zstdDecoder struct {
 	src  bytes.Reader
-	z    *zstd.Decoder // the usual one, kept
-	wide *zstd.Decoder // for one large window, dropped after it
+	z    *zstd.Decoder // nil between two batches
+	home *sync.Pool    // where z goes back to; nil: it is dropped
 }
 
 func newZstdDecoder(window uint64) (*zstd.Decoder, error) {
@@ -59,43 +63,45 @@ func newZstdDecoder(window uint64) (*zstd.Decoder, error) {
 
 func (d *zstdDecoder) reset(src []byte, _ int8, s *stream) error {
 	d.src.Reset(src)
-	if src == nil {
-		d.wide = nil
-		if d.z != nil {
-			return d.z.Reset(nil)
-		}
-		return nil
-	}
 	var h zstd.Header
 	if err := h.Decode(src); err != nil {
 		return noEOF(err)
 	}
-	var err error
 	window := h.WindowSize
 	if h.SingleSegment {
 		window = h.FrameContentSize
 	}
 	s.reserve(int(min(window, zstdWindowMax)))
-	if window > zstdWindow {
-		if d.wide, err = newZstdDecoder(zstdWindowMax); err != nil {
-			return err
-		}
-		return d.wide.Reset(&d.src)
+	most := uint64(zstdWindow)
+	switch {
+	case window <= freeBytes:
+		d.home, most = &zstdReaders.small, freeBytes
+	case window <= zstdWindow:
+		d.home = &zstdReaders.large
+	default:
+		most = zstdWindowMax
+	}
+	if d.home != nil {
+		d.z, _ = d.home.Get().(*zstd.Decoder)
 	}
 	if d.z == nil {
-		if d.z, err = newZstdDecoder(zstdWindow); err != nil {
+		var err error
+		if d.z, err = newZstdDecoder(most); err != nil {
 			return err
 		}
 	}
 	return d.z.Reset(&d.src)
 }
 
-func (d *zstdDecoder) Read(p []byte) (int, error) {
-	if d.wide != nil {
-		return d.wide.Read(p)
+func (d *zstdDecoder) drop() {
+	d.src.Reset(nil)
+	if d.z != nil && d.home != nil && d.z.Reset(nil) == nil {
+		d.home.Put(d.z)
 	}
-	return d.z.Read(p)
+	d.z, d.home = nil, nil
 }
+
+func (d *zstdDecoder) Read(p []byte) (int, error) { return d.z.Read(p) }
 
 // noEOF keeps the end of a cut header from being taken for the end of the records.
 func noEOF(err error) error {

@@ -45,13 +45,6 @@ type lz4Decoder struct {
 
 func (d *lz4Decoder) reset(src []byte, magic int8, s *stream) error {
 	d.src, d.out, d.s, d.ended = nil, nil, s, false
-	if src == nil {
-		d.s = nil
-		if cap(d.buf) > pooledBytes {
-			d.buf = nil
-		}
-		return nil
-	}
 	if len(src) < lz4MinHeader {
 		return io.ErrUnexpectedEOF
 	}
@@ -81,6 +74,13 @@ func (d *lz4Decoder) reset(src []byte, magic int8, s *stream) error {
 	d.checksums = flg&lz4BlockChecksum != 0
 	d.src = src[end+1:]
 	return nil
+}
+
+func (d *lz4Decoder) drop() {
+	d.src, d.out, d.s = nil, nil, nil
+	if cap(d.buf) > pooledBytes {
+		d.buf = nil
+	}
 }
 
 func (d *lz4Decoder) Read(p []byte) (int, error) {
@@ -144,10 +144,14 @@ func (d *lz4Decoder) unpack(block []byte) error {
 			}
 			return nil
 		}
-		if len(d.buf) >= d.blockMax {
+		size := freeBytes
+		if len(d.buf) >= freeBytes {
+			size = d.blockMax
+		}
+		if len(d.buf) >= min(size, d.blockMax) {
 			return err
 		}
-		size := min(4*len(d.buf), d.blockMax)
+		d.buf = nil // not to be held while waiting
 		d.s.reserve(size)
 		d.buf = make([]byte, size)
 	}

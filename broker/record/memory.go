@@ -12,8 +12,9 @@ const (
 	windowBytes = 64 << 10
 	// freeBytes may be taken without asking the budget.
 	freeBytes = 256 << 10
-	// pooledBytes is the largest buffer kept for the next stream.
-	pooledBytes = 1 << 20
+	// pooledBytes is the largest buffer kept for the next stream: no more than one may have without asking, since as
+	// many are kept as there were streams at once.
+	pooledBytes = freeBytes
 )
 
 // budget bounds the memory of large decodings. One that alone is above the bound has it for itself.
@@ -26,7 +27,7 @@ type budget struct {
 	}
 }
 
-var decodeBudget = newBudget(max(32, 4*runtime.GOMAXPROCS(0)) << 20)
+var decodeBudget = newBudget(max(16, 4*runtime.GOMAXPROCS(0)) << 20)
 
 func newBudget(maxBytes int) *budget {
 	b := &budget{max: maxBytes}

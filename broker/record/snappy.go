@@ -30,13 +30,6 @@ type snappyDecoder struct {
 
 func (d *snappyDecoder) reset(src []byte, _ int8, s *stream) error {
 	d.src, d.out, d.s = src, nil, s
-	if src == nil {
-		d.s = nil
-		if cap(d.block) > pooledBytes {
-			d.block = nil
-		}
-		return nil
-	}
 	d.bare = len(src) < xerialHeaderBytes || string(src[:len(xerialMagic)]) != xerialMagic
 	if !d.bare {
 		d.src = src[xerialHeaderBytes:]
@@ -44,6 +37,13 @@ func (d *snappyDecoder) reset(src []byte, _ int8, s *stream) error {
 		return io.ErrUnexpectedEOF
 	}
 	return nil
+}
+
+func (d *snappyDecoder) drop() {
+	d.src, d.out, d.s = nil, nil, nil
+	if cap(d.block) > pooledBytes {
+		d.block = nil
+	}
 }
 
 func (d *snappyDecoder) Read(p []byte) (int, error) {
@@ -87,6 +87,7 @@ func (d *snappyDecoder) next() error {
 		return errSnappy // the length is a lie
 	}
 	if size > cap(d.block) {
+		d.block = nil // not to be held while waiting
 		d.s.reserve(size)
 		d.block = make([]byte, max(size, xerialChunkBytes))
 	}

@@ -28,8 +28,10 @@ type stream struct {
 // decoder is a decompressor that can be used again: Read after reset, as io.Reader.
 type decoder interface {
 	io.Reader
-	// reset begins with src. What the decoder may keep between uses it drops with reset(nil).
+	// reset begins with src, which may be empty or nil.
 	reset(src []byte, magic int8, s *stream) error
+	// drop lets go of the source and of large memory. It may follow a reset that failed.
+	drop()
 }
 
 var streams = sync.Pool{New: func() any { return &stream{buf: make([]byte, windowBytes)} }}
@@ -51,7 +53,7 @@ func openStream(codec Codec, magic int8, src []byte, limit int64) (*stream, erro
 
 // close ends the stream; it must not be used afterwards.
 func (s *stream) close() {
-	s.src.reset(nil, 2, s) // drops the source; an error has no meaning here
+	s.src.drop()
 	decoders[s.codec].Put(s.src)
 	s.src = nil
 	if len(s.buf) > pooledBytes {
