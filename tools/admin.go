@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -25,6 +26,7 @@ const requestTimeout = 30 * time.Second
 // adminClient makes the admin calls of the tools, one request a call, as Java's Admin does. Errors are *javaError.
 type adminClient struct {
 	client *kgo.Client
+	stderr io.Writer // where a person is told what we wait for
 }
 
 // newAdmin connects to bootstrap, a comma-separated list, with the client properties of a file ("" for none). What Java
@@ -68,37 +70,68 @@ func newAdminNamed(kind, name, bootstrap, propertiesFile string, stderr io.Write
 	if err != nil {
 		return nil, illegalArgument("%s", err)
 	}
-	return &adminClient{client}, nil
+	return &adminClient{client, stderr}, nil
 }
 
 func (a *adminClient) close() { a.client.Close() }
 
 // ask sends req to the broker it belongs to, retrying as its kind allows.
 func ask[R kmsg.Response](ctx context.Context, a *adminClient, req kmsg.Request) (R, error) {
-	return askWith[R](ctx, a.client, req)
+	return askWith[R](ctx, a, a.client, req)
 }
 
 // askBroker sends req to one broker.
 func askBroker[R kmsg.Response](ctx context.Context, a *adminClient, id int32, req kmsg.Request) (R, error) {
-	return askWith[R](ctx, a.client.Broker(int(id)), req)
+	return askWith[R](ctx, a, a.client.Broker(int(id)), req)
 }
 
-func askWith[R kmsg.Response](ctx context.Context, to interface {
+// requester is a client or one broker of it.
+type requester interface {
 	Request(context.Context, kmsg.Request) (kmsg.Response, error)
-}, req kmsg.Request) (R, error) {
-	call := kmsg.NameForKey(req.Key())
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+}
+
+func askWith[R kmsg.Response](ctx context.Context, a *adminClient, to requester, req kmsg.Request) (R, error) {
+	defer showWaiting(a.stderr, "waiting for the brokers")()
+	limited, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	resp, err := to.Request(ctx, req)
-	if err != nil {
-		var none R
-		call = strings.ToLower(call[:1]) + call[1:]
-		return none, &javaError{
-			class:   kafkaErrors + "TimeoutException",
-			message: fmt.Sprintf("Timed out waiting for a node assignment. Call: %s (%v)", call, err),
-		}
+	resp, err := to.Request(limited, req)
+	for backoff := reconnectBackoff; isDialError(err) && pause(limited, backoff) == nil; backoff = min(2*backoff, time.Second) {
+		resp, err = to.Request(limited, req)
 	}
-	return resp.(R), nil
+	if err == nil {
+		return resp.(R), nil
+	}
+	var none R
+	if ctx.Err() != nil {
+		return none, &javaError{class: "java.lang.InterruptedException", message: context.Cause(ctx).Error()}
+	}
+	call := kmsg.NameForKey(req.Key())
+	call = strings.ToLower(call[:1]) + call[1:]
+	return none, &javaError{
+		class:   kafkaErrors + "TimeoutException",
+		message: fmt.Sprintf("Timed out waiting for a node assignment. Call: %s (%v)", call, err),
+	}
+}
+
+// reconnectBackoff is the first pause before a server that did not answer is tried again (Java: reconnect.backoff.ms).
+const reconnectBackoff = 50 * time.Millisecond
+
+// isDialError reports whether a server could not be reached at all, which Java's client waits out.
+func isDialError(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// pause waits d; the error says that ctx ended first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // parseServers splits a bootstrap list and refuses what has no port.

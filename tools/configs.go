@@ -42,7 +42,7 @@ type configEntity struct {
 func parseConfigOptions(args []string) (*configOptions, error) {
 	p := &optionParser{}
 	o := &configOptions{dialect: dialectOf(args), args: args}
-	o.zookeeper = p.accepts("zookeeper", "ZooKeeper servers to work on, host:port list with chroot, in the way of Kafka 1.1.").
+	o.zookeeper = p.accepts("zookeeper", "ZooKeeper servers to work on, with chroot, in the way of Kafka 1.1.").
 		takes("hosts")
 	o.bootstrap = p.accepts("bootstrap-server", "Brokers to ask, host:port list.").takes("servers")
 	o.commandConfig = p.accepts("command-config", "File of client properties.").takes("file")
@@ -145,8 +145,8 @@ func (o *configOptions) check28(entities []configEntity) error {
 			}
 		}
 		if !slices.Contains(entityTypes28, e.kind) {
-			return illegalArgument("Invalid entity type %s, the entity type must be one of %s with the --bootstrap-server argument",
-				e.kind, strings.Join(entityTypes28, ","))
+			return illegalArgument("Invalid entity type %s, the entity type must be one of %s with the --bootstrap-server "+
+				"argument", e.kind, strings.Join(entityTypes28, ","))
 		}
 	}
 	if len(entities) == 0 {
@@ -158,7 +158,8 @@ func (o *configOptions) check28(entities []configEntity) error {
 	if o.has(o.entityType) || o.has(o.entityName) || o.has(o.entityDefault) {
 		for _, s := range o.shortcuts {
 			if o.has(s.flag) {
-				return illegalArgument("--entity-{type,name,default} should not be used in conjunction with specific entity flags")
+				return illegalArgument("--entity-{type,name,default} should not be used in conjunction with specific " +
+					"entity flags")
 			}
 		}
 	}
@@ -166,7 +167,8 @@ func (o *configOptions) check28(entities []configEntity) error {
 		return illegalArgument("One of the required --bootstrap-server or --zookeeper arguments must be specified")
 	}
 	kind, name := entities[0].kind, entities[0].name
-	if _, err := strconv.ParseInt(name, 10, 32); err != nil && name != "" && (kind == "brokers" || kind == "broker-loggers") {
+	byNumber := kind == "brokers" || kind == "broker-loggers"
+	if _, err := strconv.ParseInt(name, 10, 32); err != nil && name != "" && byNumber {
 		return illegalArgument("The entity name for %s must be a valid integer broker id, but it is: %s", kind, name)
 	}
 	if o.has(o.describe) && kind == "broker-loggers" && name == "" {
@@ -182,14 +184,16 @@ func (o *configOptions) check28(entities []configEntity) error {
 		}
 	default:
 		if name == "" && !entities[0].isDefault {
-			return illegalArgument("an entity-name or default entity must be specified with --alter of users, clients, brokers or ips")
+			return illegalArgument("an entity-name or default entity must be specified with --alter of users, " +
+				"clients, brokers or ips")
 		}
 	}
 	if o.has(o.addConfig) && o.has(o.addConfigFile) {
 		return illegalArgument("Only one of --add-config or --add-config-file must be specified")
 	}
 	if !o.has(o.addConfig) && !o.has(o.addConfigFile) && !o.has(o.deleteConfig) {
-		return illegalArgument("At least one of --add-config, --add-config-file, or --delete-config must be specified with --alter")
+		return illegalArgument("At least one of --add-config, --add-config-file, or --delete-config must be specified " +
+			"with --alter")
 	}
 	return nil
 }
@@ -220,7 +224,8 @@ func (o *configOptions) check11(entities []configEntity) error {
 	case entities[0].kind == "topics" && !named:
 		return illegalArgument("--entity-name must be specified with --alter of Buffer(%s)", strings.Join(kinds, ", "))
 	case !named && !entities[0].isDefault:
-		return illegalArgument("--entity-name or --entity-default must be specified with --alter of users, clients or brokers")
+		return illegalArgument("--entity-name or --entity-default must be specified with --alter of users, clients " +
+			"or brokers")
 	case !o.has(o.addConfig) && !o.has(o.deleteConfig):
 		return illegalArgument("At least one of --add-config or --delete-config must be specified with --alter")
 	}
@@ -246,7 +251,8 @@ func runConfigs(ctx context.Context, args []string, io stdio) int {
 		fmt.Fprintln(io.Err, err)
 		return 1
 	}
-	if done, err := o.checkCommon(o.common, args, "Prints and changes the configuration of topics and brokers.", io.Out); done {
+	const purpose = "Prints and changes the configuration of topics and brokers."
+	if done, err := o.checkCommon(o.common, args, purpose, io.Out); done {
 		return exitStatus(io.Err, err)
 	}
 	entities, err := o.check()
@@ -273,7 +279,8 @@ func (o *configOptions) report(err error, io stdio) int {
 	case j.class == "java.lang.IllegalArgumentException" || j.class == invalidConfigException:
 		fmt.Fprintln(io.Err, j.message)
 	default:
-		fmt.Fprintf(io.Err, "Error while executing config command with args '%s'\n%s", strings.Join(o.args, " "), stackTrace(err))
+		fmt.Fprintf(io.Err, "Error while executing config command with args '%s'\n", strings.Join(o.args, " "))
+		fmt.Fprint(io.Err, stackTrace(err))
 	}
 	return 1
 }
@@ -294,7 +301,8 @@ func (o *configOptions) added() (map[string]string, error) {
 	for _, word := range splitOutsideBrackets(o.str(o.addConfig)) {
 		name, value, ok := strings.Cut(word, "=")
 		if !ok {
-			return nil, illegalArgument(`requirement failed: Invalid entity config: all configs to be added must be in the format "key=val".`)
+			return nil, illegalArgument(`requirement failed: Invalid entity config: all configs to be added must be ` +
+				`in the format "key=val".`)
 		}
 		value = strings.TrimSpace(value)
 		if strings.HasPrefix(value, "[") && strings.HasSuffix(value, "]") {

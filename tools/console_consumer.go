@@ -262,6 +262,11 @@ func (j *consumerJob) run(ctx context.Context, io stdio) (err error) {
 		err = errors.Join(err, out.Flush(), c.Close())
 		fmt.Fprintf(io.Err, "Processed a total of %d messages\n", count)
 	}()
+	counter := progress{}
+	if !isTerminal(io.Out) { // else the records themselves show that it goes on
+		counter = newProgress(io.Err, "records", int64(j.limit))
+	}
+	defer counter.done()
 	assigned := false
 	for j.limit < 0 || count < j.limit {
 		if err := out.Flush(); err != nil {
@@ -280,6 +285,7 @@ func (j *consumerJob) run(ctx context.Context, io stdio) (err error) {
 				break
 			}
 			count++
+			counter.add(1)
 			err := j.formatter.write(out, &r)
 			switch {
 			case err != nil && j.skip:

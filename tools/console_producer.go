@@ -202,12 +202,20 @@ func (o *consoleProducerOptions) produce(ctx context.Context, io stdio, servers 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	counter := progress{}
+	if !onTerminal(io.In) { // a person who types knows how far the input is
+		counter = newProgress(io.Err, "records", -1)
+	}
+	defer func() {
+		err = errors.Join(err, p.Close())
+		counter.done()
+	}()
 	for {
 		record, err := reader.next(ctx)
 		if err != nil || record == nil {
 			return err
 		}
+		counter.add(1)
 		if o.has(o.sync) {
 			if _, err := p.SendSync(ctx, *record); err != nil {
 				return executionError(err)

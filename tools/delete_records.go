@@ -121,7 +121,9 @@ type deletion struct {
 }
 
 // deleteRecords asks the leaders. A partition that the cluster does not have is answered without them.
-func (a *adminClient) deleteRecords(ctx context.Context, offsets map[topic.Partition]int64) (map[topic.Partition]deletion, error) {
+func (a *adminClient) deleteRecords(
+	ctx context.Context, offsets map[topic.Partition]int64,
+) (map[topic.Partition]deletion, error) {
 	there, err := a.partitions(ctx, func(string) bool { return true })
 	if err != nil {
 		return nil, err
@@ -133,7 +135,8 @@ func (a *adminClient) deleteRecords(ctx context.Context, offsets map[topic.Parti
 	byTopic := make(map[string][]kmsg.DeleteRecordsRequestTopicPartition)
 	for _, p := range there {
 		if offset, ok := offsets[p.Partition]; ok {
-			byTopic[p.Topic] = append(byTopic[p.Topic], kmsg.DeleteRecordsRequestTopicPartition{Partition: p.ID, Offset: offset})
+			byTopic[p.Topic] = append(byTopic[p.Topic],
+				kmsg.DeleteRecordsRequestTopicPartition{Partition: p.ID, Offset: offset})
 		}
 	}
 	if len(byTopic) == 0 {
@@ -150,7 +153,8 @@ func (a *adminClient) deleteRecords(ctx context.Context, offsets map[topic.Parti
 	}
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
-			outcomes[topic.Partition{Topic: t.Topic, ID: p.Partition}] = deletion{p.LowWatermark, brokerError(p.ErrorCode, nil)}
+			tp := topic.Partition{Topic: t.Topic, ID: p.Partition}
+			outcomes[tp] = deletion{p.LowWatermark, brokerError(p.ErrorCode, nil)}
 		}
 	}
 	return outcomes, nil

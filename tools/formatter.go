@@ -45,7 +45,10 @@ func (o *consoleConsumerOptions) newFormatter() (formatter, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, flag := range map[string]*option{"key.deserializer": o.keyDeserializer, "value.deserializer": o.valueDeserializer} {
+	for name, flag := range map[string]*option{
+		"key.deserializer":   o.keyDeserializer,
+		"value.deserializer": o.valueDeserializer,
+	} {
 		if o.has(flag) {
 			props[name] = o.str(flag)
 		}

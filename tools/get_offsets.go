@@ -233,7 +233,9 @@ func parsePartitionIDs(list string) ([]int32, error) {
 }
 
 // print writes topic:partition:offset lines; one without an offset is left out unless missing asks for an empty one.
-func (o *offsetOptions) print(ctx context.Context, a *adminClient, out io.Writer, of []topic.Partition, at int64, missing bool) error {
+func (o *offsetOptions) print(
+	ctx context.Context, a *adminClient, out io.Writer, of []topic.Partition, at int64, missing bool,
+) error {
 	offsets, err := a.offsets(ctx, of, at)
 	if err != nil {
 		return err

@@ -97,7 +97,8 @@ func (m *masker) text(text string) string {
 			continue
 		}
 		line = m.line(line)
-		if strings.HasPrefix(line, "[TIME] WARN") || line == indexRow || line == timeIndexRow { // how often depends on the clock
+		// How often these come depends on the clock.
+		if strings.HasPrefix(line, "[TIME] WARN") || line == indexRow || line == timeIndexRow {
 			if seen[line] {
 				continue
 			}

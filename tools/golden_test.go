@@ -21,9 +21,9 @@ import (
 )
 
 // The replay: every invocation that golden/cli recorded of the tools we have, run again with our tools against our
-// broker, must print and return the same. testdata/cli/VERSION holds the captures of Kafka's own tools;
-// testdata/cli/steps.txt what happened between them; testdata/differences.txt each case that does not come out the same
-// and why, testdata/broker_worded.txt the cases whose text is a broker's and is therefore compared with the 3.9.1 capture.
+// broker, must print and return the same. In testdata, cli/VERSION holds the captures of Kafka's own tools, steps.txt what
+// happened between them, differences.txt each case that does not come out the same and why, broker_worded.txt the cases
+// whose text is a broker's and is therefore compared with the capture of 3.9.1.
 //
 // With ZURAU_GOLDEN_BOOTSTRAP and ZURAU_GOLDEN_ZK (with its chroot) set the replay runs against that cluster, which must
 // be empty; ZURAU_GOLDEN_DATA is its log directory, ZURAU_GOLDEN_BROKERS the number of its brokers.
@@ -94,7 +94,7 @@ func replay(t *testing.T, version string, target goldenTarget) {
 	for _, c := range cases {
 		entry := entries[c.id()]
 		t.Run(c.name, func(t *testing.T) {
-			if entry.class == "waits" {
+			if entry.waits(target) {
 				waiting++
 				t.Skip("waits", entry.reason)
 			}
@@ -135,7 +135,7 @@ func (r *replayer) runAll(t *testing.T, cases []*goldenCase, entries map[string]
 	defer readers.Wait()
 	for _, c := range cases {
 		steps := r.steps[c.id()]
-		if entries[c.id()].class == "waits" {
+		if entries[c.id()].waits(r.target) {
 			steps = append(slices.Clip(steps), r.steps[c.id()+"!"]...)
 		}
 		if !c.reads() || len(steps) > 0 {
@@ -143,7 +143,7 @@ func (r *replayer) runAll(t *testing.T, cases []*goldenCase, entries map[string]
 		}
 		r.runSteps(t, steps)
 		switch {
-		case entries[c.id()].class == "waits":
+		case entries[c.id()].waits(r.target):
 		case c.reads():
 			readers.Go(func() { keep(c, r.execute(t, c)) })
 		case strings.HasSuffix(c.name, "unknown-broker") && c.version == "2.8.2":
@@ -192,7 +192,12 @@ func (r *replayer) runSteps(t *testing.T, steps []step) {
 
 // compare gives the difference between what came out and the capture, "" for none.
 func (r *replayer) compare(c *goldenCase, got outcome) string {
-	m := masker{tool: c.argv[0], args: strings.Join(c.argv, " "), oneBroker: r.target.brokers == 1, brokerWorded: c.brokerWorded}
+	m := masker{
+		tool:         c.argv[0],
+		args:         strings.Join(c.argv, " "),
+		oneBroker:    r.target.brokers == 1,
+		brokerWorded: c.brokerWorded,
+	}
 	return cmp.Diff(m.mask(outcome{c.exit, c.stdout, c.stderr}), m.mask(got), cmp.AllowUnexported(outcome{}))
 }
 

@@ -204,14 +204,7 @@ func (r *performanceRun) throttle(ctx context.Context, start time.Time, n int64)
 	if ahead < 2*time.Millisecond { // shorter naps cost more than they are worth
 		return nil
 	}
-	t := time.NewTimer(ahead)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return pause(ctx, ahead)
 }
 
 // reportEvery is how often a line about the last window is printed.

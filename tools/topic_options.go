@@ -29,7 +29,7 @@ type topicOptions struct {
 func parseTopicOptions(args []string) (*topicOptions, error) {
 	p := &optionParser{}
 	o := &topicOptions{dialect: dialectOf(args)}
-	o.zookeeper = p.accepts("zookeeper", "ZooKeeper servers to work on, host:port list with chroot, in the way of Kafka 1.1.").
+	o.zookeeper = p.accepts("zookeeper", "ZooKeeper servers to work on, with chroot, in the way of Kafka 1.1.").
 		takes("hosts")
 	o.list = p.accepts("list", "Print the names of the topics.")
 	o.create = p.accepts("create", "Make a topic.")
@@ -77,7 +77,8 @@ func (o *topicOptions) check() error {
 	actions := []*option{o.list, o.create, o.alter, o.describe, o.delete}
 	given := slices.DeleteFunc(slices.Clone(actions), func(a *option) bool { return !o.has(a) })
 	if len(given) != 1 {
-		return &usageError{o.parser, "Command must include exactly one action: --list, --describe, --create, --alter or --delete"}
+		return &usageError{o.parser, "Command must include exactly one action: --list, --describe, --create, --alter " +
+			"or --delete"}
 	}
 	if o.has(o.bootstrap) == o.has(o.zookeeper) {
 		return illegalArgument("Only one of --bootstrap-server or --zookeeper must be specified")
@@ -222,7 +223,8 @@ func parseTopicConfigs(words []string) (map[string]string, error) {
 	for _, word := range words {
 		key, value, ok := strings.Cut(word, "=")
 		if !ok {
-			return nil, illegalArgument(`requirement failed: Invalid topic config: all configs to be added must be in the format "key=val".`)
+			return nil, illegalArgument(`requirement failed: Invalid topic config: all configs to be added must be ` +
+				`in the format "key=val".`)
 		}
 		configs[strings.TrimSpace(key)] = strings.TrimSpace(value)
 	}

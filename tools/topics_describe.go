@@ -17,7 +17,7 @@ import (
 type topicPicture struct {
 	topics        []kmsg.MetadataResponseTopic
 	liveBrokers   []int32
-	configs       map[string][]kmsg.DescribeConfigsResponseResourceConfig // by topic, sorted by name
+	configs       map[string][]configEntry // by topic, sorted by name
 	reassignments map[topic.Partition]kmsg.ListPartitionReassignmentsResponseTopicPartition
 }
 
@@ -47,7 +47,7 @@ func (t *topicService) runDescribe(ctx context.Context) error {
 // picture asks for all that the chosen topics are described by.
 func (t *topicService) picture(ctx context.Context) (*topicPicture, error) {
 	picture := &topicPicture{
-		configs:       make(map[string][]kmsg.DescribeConfigsResponseResourceConfig),
+		configs:       make(map[string][]configEntry),
 		reassignments: make(map[topic.Partition]kmsg.ListPartitionReassignmentsResponseTopicPartition),
 	}
 	if t.has(t.topicID) {
@@ -93,11 +93,15 @@ func (t *topicService) fill(ctx context.Context, picture *topicPicture, resp *km
 	for _, b := range resp.Brokers {
 		picture.liveBrokers = append(picture.liveBrokers, b.NodeID)
 	}
-	slices.SortFunc(picture.topics, func(a, b kmsg.MetadataResponseTopic) int { return strings.Compare(*a.Topic, *b.Topic) })
+	slices.SortFunc(picture.topics, func(a, b kmsg.MetadataResponseTopic) int {
+		return strings.Compare(*a.Topic, *b.Topic)
+	})
 	reassigned := kmsg.NewPtrListPartitionReassignmentsRequest()
 	configured := kmsg.NewPtrDescribeConfigsRequest()
 	for _, d := range picture.topics {
-		slices.SortFunc(d.Partitions, func(a, b kmsg.MetadataResponseTopicPartition) int { return int(a.Partition - b.Partition) })
+		slices.SortFunc(d.Partitions, func(a, b kmsg.MetadataResponseTopicPartition) int {
+			return int(a.Partition - b.Partition)
+		})
 		configured.Resources = append(configured.Resources, kmsg.DescribeConfigsRequestResource{
 			ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: *d.Topic})
 		asked := kmsg.ListPartitionReassignmentsRequestTopic{Topic: *d.Topic}
@@ -114,7 +118,7 @@ func (t *topicService) fill(ctx context.Context, picture *topicPicture, resp *km
 		if err := brokerError(r.ErrorCode, r.ErrorMessage); err != nil {
 			return err
 		}
-		slices.SortFunc(r.Configs, func(a, b kmsg.DescribeConfigsResponseResourceConfig) int { return strings.Compare(a.Name, b.Name) })
+		slices.SortFunc(r.Configs, func(a, b configEntry) int { return strings.Compare(a.Name, b.Name) })
 		picture.configs[r.ResourceName] = r.Configs
 	}
 	moving, err := ask[*kmsg.ListPartitionReassignmentsResponse](ctx, t.admin, reassigned)

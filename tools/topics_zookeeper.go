@@ -122,8 +122,8 @@ func checkTopicName11(name string) error {
 	case name == "." || name == "..":
 		return kerr.New(kerr.InvalidTopicException, `Topic name cannot be "." or ".."`)
 	case len(name) > topic.MaxNameLength:
-		return kerr.New(kerr.InvalidTopicException, "Topic name is illegal, it can't be longer than %d characters, topic name: %s",
-			topic.MaxNameLength, name)
+		return kerr.New(kerr.InvalidTopicException,
+			"Topic name is illegal, it can't be longer than %d characters, topic name: %s", topic.MaxNameLength, name)
 	}
 	return kerr.New(kerr.InvalidTopicException,
 		"Topic name \"%s\" is illegal, it contains a character other than ASCII alphanumerics, '.', '_' and '-'", name)
@@ -131,7 +131,9 @@ func checkTopicName11(name string) error {
 
 // assign spreads new partitions, first being the number of those there are, over the live brokers. existing are the
 // replicas of partition 0, from whose leader a growing topic goes on.
-func (z *zookeeperTopics) assign(ctx context.Context, first, partitions, factor int, existing []int32) (map[int32][]int32, error) {
+func (z *zookeeperTopics) assign(
+	ctx context.Context, first, partitions, factor int, existing []int32,
+) (map[int32][]int32, error) {
 	registered, err := z.session.Brokers(ctx)
 	if err != nil && !errors.Is(err, zkmeta.ErrNoNode) {
 		return nil, err
@@ -153,8 +155,8 @@ func (z *zookeeperTopics) assign(ctx context.Context, first, partitions, factor 
 			"replica assignment without rack information.")
 	}
 	if len(existing) == 0 {
-		start := rand.IntN(max(len(brokers), 1))
-		return topic.AssignReplicas(brokers, int32(first), int32(partitions), factor, start, rand.IntN(max(len(brokers), 1)))
+		start, shift := rand.IntN(max(len(brokers), 1)), rand.IntN(max(len(brokers), 1))
+		return topic.AssignReplicas(brokers, int32(first), int32(partitions), factor, start, shift)
 	}
 	start := max(0, slices.IndexFunc(brokers, func(b topic.BrokerRack) bool { return b.ID >= existing[0] }))
 	return topic.AssignReplicas(brokers, int32(first), int32(partitions), factor, start, start)
@@ -181,7 +183,8 @@ func (z *zookeeperTopics) runAlter(ctx context.Context) error {
 }
 
 func (z *zookeeperTopics) alterConfig(ctx context.Context, name string) error {
-	fmt.Fprintln(z.out, "WARNING: Altering topic configuration from this script has been deprecated and may be removed in future releases.")
+	fmt.Fprintln(z.out, "WARNING: Altering topic configuration from this script has been deprecated and may be removed "+
+		"in future releases.")
 	fmt.Fprintln(z.out, "         Going forward, please use kafka-configs.sh for this functionality")
 	configs, err := z.session.ReadConfig(ctx, zkmeta.TopicEntity(name))
 	if err != nil {
@@ -221,8 +224,8 @@ func (z *zookeeperTopics) addPartitions(ctx context.Context, name string) error 
 	}
 	have := len(now.Partitions)
 	if n.partitions <= have {
-		return kerr.New(kerr.InvalidPartitions, "The number of partitions for a topic can only be increased. Topic %s currently "+
-			"has %d partitions, %d would not be an increase.", name, have, n.partitions)
+		return kerr.New(kerr.InvalidPartitions, "The number of partitions for a topic can only be increased. Topic %s "+
+			"currently has %d partitions, %d would not be an increase.", name, have, n.partitions)
 	}
 	first, ok := now.Partitions[0]
 	if !ok {

@@ -14,8 +14,7 @@ const zookeeperTimeout = 30 * time.Second
 
 // openZooKeeper gives a session of its own to a tool that works on the znodes. close ends it.
 func openZooKeeper(ctx context.Context, connect string, stderr io.Writer) (s *zkmeta.Session, close func(), err error) {
-	waiting := newProgress(stderr, "waiting for ZooKeeper", -1)
-	defer waiting.done()
+	defer showWaiting(stderr, "waiting for ZooKeeper")()
 	client, err := zkmeta.Connect(ctx, zkmeta.Options{
 		ConnectString:     connect,
 		SessionTimeout:    zookeeperTimeout,
