@@ -100,6 +100,7 @@ func FuzzLegacy(f *testing.F) {
 			f.Add(set(f, magic, c, 2, 0, 1, 2))
 		}
 	}
+	f.Add(AppendMessage(nil, 1, 1, Gzip, CreateTime, 0, nil, nil))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		up, survey, err := UpConvert(in, Compression{Codec: None}, small, 1<<20)
 		hasCode(t, err)
