@@ -89,6 +89,7 @@ func (c *Controller) newTerm(epoch zkmeta.Epoch) *term {
 		out:         c.newOutbox(),
 		topicWatch:  make(map[string]*zkmeta.Watch),
 		brokerWatch: make(map[int32]*zkmeta.Watch),
+		badNames:    make(map[string]bool),
 		numbers:     &c.numbers,
 		recount:     true,
 		log:         c.log,

@@ -29,6 +29,7 @@ type term struct {
 	watches     []*zkmeta.Watch // of the whole term
 	topicWatch  map[string]*zkmeta.Watch
 	brokerWatch map[int32]*zkmeta.Watch
+	badNames    map[string]bool // znodes of topics that were reported
 
 	numbers *numbers
 	recount bool // the counted numbers changed

@@ -20,8 +20,20 @@ func (t *term) readTopicNames() []string {
 		names, err = t.zk.Topics(ctx)
 		return err
 	})
+	names = slices.DeleteFunc(names, t.refuseName)
 	t.watchTopics(slices.DeleteFunc(slices.Clone(names), func(name string) bool { return t.topicWatch[name] != nil }))
 	return names
+}
+
+// refuseName leaves out a znode whose name no topic may have: tools that write into ZooKeeper ask nobody, and a name
+// becomes a directory. It is reported once a term, and stays as it is.
+func (t *term) refuseName(name string) bool {
+	err := topic.ValidateName(name)
+	if err != nil && !t.badNames[name] {
+		t.badNames[name] = true
+		t.log.Error("A topic in ZooKeeper is left out", zap.String("path", zkmeta.TopicPath(name)), zap.Error(err))
+	}
+	return err != nil
 }
 
 func (t *term) watchTopics(names []string) {
