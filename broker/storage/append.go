@@ -2,7 +2,6 @@ package storage
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/zurau/zurau/broker/config"
@@ -52,7 +51,7 @@ func (l *Log) AppendAsLeader(records []byte, opt AppendOptions) (AppendInfo, err
 	}
 	l.mu.Lock()
 	info, err := l.appendLeaderLocked(&v, opt, conf)
-	flush := err == nil && l.mu.view.LogEndOffset-l.mu.recoveryPoint >= conf.FlushMessages
+	flush := err == nil && l.flushDueLocked(conf)
 	l.mu.Unlock()
 	if flush {
 		err = l.Flush()
@@ -107,25 +106,34 @@ func (l *Log) AppendAsFollower(records []byte) (AppendInfo, error) {
 	}
 	conf := l.Config()
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	info, err := l.appendFollowerLocked(whole, a, conf)
+	flush := err == nil && l.flushDueLocked(conf)
+	l.mu.Unlock()
+	if flush {
+		err = l.Flush()
+	}
+	return info, err
+}
+
+func (l *Log) appendFollowerLocked(whole []byte, a appended, conf *config.Topic) (AppendInfo, error) {
 	if err := l.usable(); err != nil {
 		return AppendInfo{}, err
 	}
+	v := l.mu.view
 	info := AppendInfo{
 		FirstOffset: a.firstOffset, LastOffset: a.lastOffset, LogAppendTime: record.NoTimestamp,
-		LogStartOffset: l.mu.view.LogStartOffset, LeaderEpoch: l.mu.epochs.latest(), SizeBytes: len(whole),
+		LogStartOffset: v.LogStartOffset, LeaderEpoch: l.mu.epochs.latest(), SizeBytes: len(whole),
 	}
 	if len(whole) == 0 {
-		info.FirstOffset, info.LastOffset = l.mu.view.LogEndOffset, l.mu.view.LogEndOffset-1
+		info.FirstOffset, info.LastOffset = v.LogEndOffset, v.LogEndOffset-1
 		return info, nil
 	}
-	if leo := l.mu.view.LogEndOffset; a.firstOffset < leo {
-		if leo != l.mu.view.LogStartOffset || a.lastOffset < leo {
+	if a.firstOffset < v.LogEndOffset {
+		if v.LogEndOffset != v.LogStartOffset || a.lastOffset < v.LogEndOffset {
 			return info, kerr.New(kerr.OffsetOutOfRange, "Unexpected offset in append to %s. First offset %d is less than "+
-				"the next offset %d.", l.partition, a.firstOffset, leo)
+				"the next offset %d.", l.partition, a.firstOffset, v.LogEndOffset)
 		}
-		start := l.mu.view.LogStartOffset
-		if err := l.restartLocked(a.firstOffset, start); err != nil {
+		if err := l.restartLocked(a.firstOffset, v.LogStartOffset); err != nil {
 			return info, err
 		}
 	}
@@ -256,87 +264,14 @@ func (l *Log) makeWritableLocked() error {
 			return err
 		}
 		l.warn("Found a corrupted index file corresponding to log file %s, rebuilding index files...", s.path(logSuffix))
-		if err := reindex(s, l.Config()); err != nil {
+		found, err := s.recover(l.Config(), nil, nil)
+		if err != nil {
 			return err
+		}
+		if found.cut > 0 {
+			return l.breakLaw("segment %d is damaged from offset %d on", s.base, found.end)
 		}
 	}
 	l.mu.writable = true
 	return nil
-}
-
-// shouldRollLocked says whether n more bytes go into a new segment (Java: LogSegment.shouldRoll).
-func (l *Log) shouldRollLocked(a appended, n int, conf *config.Topic) bool {
-	s := l.activeLocked()
-	size := s.size.Load()
-	if size > int64(conf.SegmentBytes)-int64(n) {
-		return size > 0 // a first batch larger than a segment has one to itself
-	}
-	if _, ok := relativeOffset(a.lastOffset, s.base); !ok {
-		return true
-	}
-	if s.offsets.full(0) || s.times.full(1) {
-		return true
-	}
-	if size == 0 {
-		return false
-	}
-	limit := conf.SegmentMS
-	if conf.CleanupCompact {
-		limit = min(limit, conf.MaxCompactionLagMS)
-	}
-	waited := time.Since(s.created).Milliseconds()
-	if first := s.firstBatchTimestamp(); first >= 0 {
-		waited = a.maxTimestamp - first
-	}
-	return waited > limit-s.jitterMS
-}
-
-// rollLocked closes the active segment and starts the next one at base. The old one is made durable in the
-// background.
-func (l *Log) rollLocked(base int64, conf *config.Topic) error {
-	old := l.activeLocked()
-	if base < old.base || base == old.base && old.size.Load() > 0 {
-		return l.breakLaw("roll of a segment at %d behind one at %d", base, old.base)
-	}
-	if base == old.base {
-		return nil // it is empty and begins where the next one would
-	}
-	if err := l.makeWritableLocked(); err != nil {
-		return err
-	}
-	l.mu.writable = false // until the next one is there
-	if err := old.seal(); err != nil {
-		return err
-	}
-	l.mu.producers.end = base
-	if err := l.mu.producers.takeSnapshot(); err != nil {
-		return err
-	}
-	s, err := createSegment(l.home.disk, l.dir, base, conf.SegmentIndexBytes, preallocation(conf))
-	if err != nil {
-		return err
-	}
-	s.jitterMS = jitter(conf)
-	l.mu.segments = append(l.mu.segments, s)
-	l.mu.dirChanged, l.mu.writable = true, true
-	l.publishSegmentsLocked()
-	l.info("Rolled new log segment at offset %d", base)
-	l.home.flushSoon(l)
-	return nil
-}
-
-func preallocation(conf *config.Topic) int64 {
-	if conf.Preallocate {
-		return int64(conf.SegmentBytes)
-	}
-	return 0
-}
-
-// jitter spreads the rolls of segments that were created together.
-func jitter(conf *config.Topic) int64 {
-	most := min(conf.SegmentJitterMS, conf.SegmentMS)
-	if most <= 0 || most == math.MaxInt64 {
-		return 0
-	}
-	return randomBelow(most)
 }

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -20,48 +19,40 @@ const closeThreads = 8
 // Start begins the background work: retention, flushing, recovery point checkpoints, deletion, producer expiry.
 // There is one goroutine for each kind of work, and one for each directory, but none for a partition.
 func (m *Manager) Start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	m.cancel = cancel
 	o := m.options
-	m.loop(ctx, o.RetentionFirstCheck, o.RetentionCheckInterval, m.applyRetention)
-	m.loop(ctx, o.CheckpointInterval, o.CheckpointInterval, func(time.Time) { m.CheckpointOffsets() })
-	m.loop(ctx, o.ProducerExpirationCheck, o.ProducerExpirationCheck, m.expireProducers)
-	m.loop(ctx, sweepInterval, sweepInterval, func(now time.Time) {
+	m.loop(o.RetentionFirstCheck, o.RetentionCheckInterval, m.applyRetention)
+	m.loop(o.CheckpointInterval, o.CheckpointInterval, func(time.Time) { m.CheckpointOffsets() })
+	m.loop(o.ProducerExpirationCheck, o.ProducerExpirationCheck, m.expireProducers)
+	m.loop(sweepInterval, sweepInterval, func(now time.Time) {
 		for _, d := range m.online() {
 			d.sweep(now)
 		}
 	})
 	if o.FlushCheckInterval > 0 {
-		m.loop(ctx, o.FlushCheckInterval, o.FlushCheckInterval, m.flushDue)
+		m.loop(o.FlushCheckInterval, o.FlushCheckInterval, m.flushDue)
 	}
 	for _, d := range m.dirs {
-		m.running.Go(func() { m.serveDir(ctx, d) })
+		m.spawn(func() { m.serveDir(d) })
 	}
 }
 
 // StartHighWatermarkCheckpoints begins to write the high watermarks down. Not before the first LeaderAndIsr:
 // until then the logs' own high watermarks are no better than those in the file.
 func (m *Manager) StartHighWatermarkCheckpoints() {
-	ctx, cancel := context.WithCancel(context.Background())
-	before := m.cancel
-	m.cancel = func() {
-		cancel()
-		if before != nil {
-			before()
-		}
-	}
-	interval := m.options.HighWatermarkInterval
-	m.loop(ctx, interval, interval, func(time.Time) { m.CheckpointHighWatermarks() })
+	m.marking.Do(func() {
+		interval := m.options.HighWatermarkInterval
+		m.loop(interval, interval, func(time.Time) { m.CheckpointHighWatermarks() })
+	})
 }
 
-// loop calls work after the first delay and then in intervals, until ctx ends.
-func (m *Manager) loop(ctx context.Context, first, interval time.Duration, work func(time.Time)) {
-	m.running.Go(func() {
+// loop calls work after the first delay and then in intervals, until the Manager is closed.
+func (m *Manager) loop(first, interval time.Duration, work func(time.Time)) {
+	m.spawn(func() {
 		timer := time.NewTimer(first)
 		defer timer.Stop()
 		for {
 			select {
-			case <-ctx.Done():
+			case <-m.life.Done():
 				return
 			case now := <-timer.C:
 				work(now)
@@ -72,10 +63,10 @@ func (m *Manager) loop(ctx context.Context, first, interval time.Duration, work 
 }
 
 // serveDir does what the logs of a directory ask for in passing.
-func (m *Manager) serveDir(ctx context.Context, d *logDir) {
+func (m *Manager) serveDir(d *logDir) {
 	for {
 		select {
-		case <-ctx.Done():
+		case <-m.life.Done():
 			return
 		case <-d.wake:
 		}
@@ -166,16 +157,13 @@ func (m *Manager) Close() error {
 	}
 	m.mu.closed = true
 	m.mu.Unlock()
-	if m.cancel != nil {
-		m.cancel()
-	}
+	m.cancel()
 	m.running.Wait()
 	var closing sync.WaitGroup
 	for _, d := range m.dirs {
 		closing.Go(func() { m.closeDir(d) })
 	}
 	closing.Wait()
-	m.running.Wait() // hooks of directories that failed just now
 	return m.unlock()
 }
 

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/zurau/zurau/broker/config"
 )
 
 // Flush makes everything appended so far durable and moves the recovery point behind it. Whoever comes while a
@@ -139,6 +141,11 @@ func syncPath(disk fileSystem, path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// flushDueLocked tells whether flush.messages are waiting to be made durable.
+func (l *Log) flushDueLocked(conf *config.Topic) bool {
+	return l.mu.view.LogEndOffset-l.mu.recoveryPoint >= conf.FlushMessages
 }
 
 // flushDue tells whether flush.ms have passed since the last flush and there is something to flush.

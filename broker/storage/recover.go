@@ -89,12 +89,6 @@ func (l *Log) dropAfterLocked(i int) error {
 	return nil
 }
 
-// reindex builds the indexes of a segment again. Batches that are not sound end it.
-func reindex(s *segment, conf *config.Topic) error {
-	_, err := s.recover(conf, nil, nil)
-	return err
-}
-
 // recovered is what reading through a segment gave.
 type recovered struct {
 	end    int64 // next offset

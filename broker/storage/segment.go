@@ -352,32 +352,37 @@ func (s *segment) firstBatchTimestamp() int64 {
 	return record.NoTimestamp
 }
 
-// end reads how far the segment goes: one behind the last offset of its last batch, and the position behind
-// that batch.
-func (s *segment) end() (next, position int64, err error) {
+// segmentEnd is how far a segment goes.
+type segmentEnd struct {
+	next     int64 // one behind the last offset
+	position int64 // behind the last batch
+	epoch    int32 // of the last batch, -1 when it has none
+}
+
+// end finds how far the batches go, starting from the last index entry. An error is about the batch that follows.
+func (s *segment) end() (segmentEnd, error) {
 	if e, ok, err := s.offsets.last(); err == nil && ok && e.position > 0 && int64(e.position) < s.size.Load() {
-		next, position, err := s.endFrom(int64(e.position))
-		if err == nil && next > s.base {
-			return next, position, nil
+		if last, err := s.endFrom(int64(e.position)); err == nil && last.next > s.base {
+			return last, nil
 		}
 	}
 	return s.endFrom(0)
 }
 
-func (s *segment) endFrom(from int64) (next, position int64, err error) {
+func (s *segment) endFrom(from int64) (segmentEnd, error) {
+	last := segmentEnd{next: s.base, position: from, epoch: undefinedEpoch}
 	f, err := s.handle()
 	if err != nil {
-		return 0, 0, err
+		return last, err
 	}
-	next = s.base
 	scan := scanHeaders(f, from, s.size.Load())
 	defer scan.done()
 	for {
-		h, position, err := scan.next()
+		h, _, err := scan.next()
 		if err != nil || h == nil {
-			return next, position, err
+			return last, err
 		}
-		next = h.NextOffset()
+		last = segmentEnd{h.NextOffset(), scan.position, h.LeaderEpoch()}
 	}
 }
 
