@@ -213,6 +213,9 @@ func (b *Broker) join(ctx context.Context, session *zkmeta.Session) error {
 	b.onStop(b.producerIDs.Stop)
 	b.controller.Start()
 	b.onStop(b.controller.Stop)
+	if !b.static.InterBrokerProtocol.ControllerAllocatesProducerIDs() {
+		b.producerIDs.Prepare() // as brokers of that time do, so that /latest_producer_id_block tells the same
+	}
 	b.lives = startLives(b, session)
 	b.onStop(b.lives.stop)
 	b.dirs.start()

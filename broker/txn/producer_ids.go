@@ -43,18 +43,26 @@ const prefetchAt = 90
 // retryAfter is the pause after a block could not be had.
 const retryAfter = 50 * time.Millisecond
 
-// NewProducerIDs makes a hand with no block yet; Start fetches the first.
+// NewProducerIDs makes a hand with no block yet.
 func NewProducerIDs(source BlockSource, logger *zap.Logger) *ProducerIDs {
 	p := &ProducerIDs{source: source, logger: logger, wanted: make(chan struct{}, 1), done: make(chan struct{})}
 	p.mu.fetched = make(chan struct{})
 	return p
 }
 
-// Start runs the loop that fetches blocks; the first is fetched when the first id is asked for.
+// Start runs the loop that fetches blocks; the first is fetched by Prepare or when the first id is asked for.
 func (p *ProducerIDs) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	go p.run(ctx)
+}
+
+// Prepare has a block fetched before anybody needs an id of it.
+func (p *ProducerIDs) Prepare() {
+	select {
+	case p.wanted <- struct{}{}:
+	default:
+	}
 }
 
 // Stop ends the loop. What is left of the block is lost on purpose.
@@ -90,10 +98,7 @@ func (p *ProducerIDs) take() (id int64, fetched <-chan struct{}, ok bool) {
 		p.mu.used++
 	}
 	if p.mu.next.Size == 0 && int64(p.mu.used)*100 >= int64(p.mu.current.Size)*prefetchAt {
-		select {
-		case p.wanted <- struct{}{}:
-		default:
-		}
+		p.Prepare()
 	}
 	return id, p.mu.fetched, ok
 }

@@ -58,3 +58,22 @@ func TestWithoutABlockTheAnswerIsRetriable(t *testing.T) {
 		t.Fatalf("got %v, want COORDINATOR_LOAD_IN_PROGRESS", err)
 	}
 }
+
+func TestAPreparedBlockIsFetchedBeforeAnybodyAsks(t *testing.T) {
+	fetched := make(chan struct{})
+	p := NewProducerIDs(func(context.Context) (Block, error) {
+		close(fetched) // a second block would panic
+		return Block{First: 7, Size: 1000}, nil
+	}, zap.NewNop())
+	p.Prepare()
+	p.Start()
+	defer p.Stop()
+	select {
+	case <-fetched:
+	case <-time.After(10 * time.Second):
+		t.Fatal("no block was fetched")
+	}
+	if id, err := p.Next(t.Context()); id != 7 || err != nil {
+		t.Errorf("the first id is %d, %v", id, err)
+	}
+}
