@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/zurau/zurau/broker/brokertest"
 	"github.com/zurau/zurau/zkmeta/zkserver"
+	"go.uber.org/goleak"
 )
 
 // The replay: every invocation that golden/cli recorded of the tools we have, run again with our tools against our
@@ -250,11 +251,12 @@ func (r *replayer) execute(t *testing.T, c *goldenCase) outcome {
 	return outcome{exit, back.Replace(stdout.String()), back.Replace(stderr.String())}
 }
 
-// TestMain lets the test binary stand in for the tools.
+// TestMain lets the test binary stand in for the tools, and sees that no test leaves a goroutine behind.
 func TestMain(m *testing.M) {
 	if os.Getenv("ZURAU_RUN_MAIN") != "" {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	// sarama's metrics keep one goroutine for the life of a process.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
 }
