@@ -131,6 +131,14 @@ func alterTopicT(t *testing.T, admin *kadm.Client) {
 	}
 }
 
+func setConfig(t *testing.T, admin *kadm.Client, topic, key, value string) {
+	t.Helper()
+	answers, err := admin.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Name: key, Value: &value}}, topic)
+	if err != nil || answers[0].Err != nil {
+		t.Fatal(err, answers)
+	}
+}
+
 func deleteTopic(t *testing.T, admin *kadm.Client, topic string) {
 	t.Helper()
 	if _, err := admin.DeleteTopics(t.Context(), topic); err != nil {
