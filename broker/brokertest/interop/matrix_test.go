@@ -73,7 +73,7 @@ func sample(writer, codec string) []rec {
 	return records
 }
 
-// createTopic makes a topic of one partition that is deleted with the test, and waits until it can be written to.
+// createTopic makes a topic of one partition, with a name of its own.
 func createTopic(t *testing.T, bootstrap, prefix string, configs map[string]*string) string {
 	t.Helper()
 	c, err := kgo.NewClient(kgo.SeedBrokers(bootstrap))
