@@ -13,6 +13,7 @@ import (
 
 	"github.com/zurau/zurau/broker"
 	"github.com/zurau/zurau/broker/config"
+	"github.com/zurau/zurau/zkmeta"
 )
 
 // serverStart is kafka-server-start: the broker of one server.properties, until TERM or INT stops it cleanly.
@@ -81,7 +82,10 @@ func fatal(logger *zap.Logger, text string, err error) {
 // startError shows an error as log4j shows an exception: class and text on a line of their own.
 func startError(err error) string {
 	var refused *config.Error
+	var late *zkmeta.ConnectTimeoutError
 	switch {
+	case errors.As(err, &late):
+		return zookeeperTimeoutClass + ": " + late.Error()
 	case errors.As(err, &refused):
 		return refused.Class + ": " + refused.Text
 	case errors.Is(err, os.ErrNotExist):

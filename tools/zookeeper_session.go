@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -32,7 +33,13 @@ func openZooKeeper(ctx context.Context, connect string, stderr io.Writer) (s *zk
 	return s, client.Close, nil
 }
 
+// zookeeperTimeoutClass is the class of Kafka's error when ZooKeeper does not answer.
+const zookeeperTimeoutClass = "kafka.zookeeper.ZooKeeperClientTimeoutException"
+
 func zookeeperError(err error) error {
-	return &javaError{class: "kafka.zookeeper.ZooKeeperClientTimeoutException",
-		message: fmt.Sprintf("Timed out waiting for connection while in state: CONNECTING (%v)", err)}
+	var late *zkmeta.ConnectTimeoutError
+	if errors.As(err, &late) {
+		return &javaError{class: zookeeperTimeoutClass, message: late.Error()}
+	}
+	return &javaError{class: zookeeperTimeoutClass, message: fmt.Sprintf("Timed out waiting for connection while in state: CONNECTING (%v)", err)}
 }

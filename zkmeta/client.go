@@ -73,6 +73,14 @@ type StartError struct{ Err error }
 func (e *StartError) Error() string { return e.Err.Error() }
 func (e *StartError) Unwrap() error { return e.Err }
 
+// A ConnectTimeoutError says that no session came about within ConnectionTimeout. The words are those of Kafka's
+// ZooKeeperClientTimeoutException.
+type ConnectTimeoutError struct{ ConnectString string }
+
+func (e *ConnectTimeoutError) Error() string {
+	return "Timed out waiting for connection while in state: CONNECTING"
+}
+
 // Connect starts the owner of the session and waits for the first one, at most ConnectionTimeout.
 func Connect(ctx context.Context, opt Options) (*Client, error) {
 	if opt.SessionTimeout <= 0 {
@@ -106,7 +114,7 @@ func Connect(ctx context.Context, opt Options) (*Client, error) {
 	c.wg.Go(func() { c.notes.deliver(c.ctx) })
 
 	ctx, cancel := context.WithTimeoutCause(ctx, opt.ConnectionTimeout,
-		fmt.Errorf("Timed out waiting for connection to ZooKeeper at %s", opt.ConnectString))
+		&ConnectTimeoutError{opt.ConnectString})
 	defer cancel()
 	for {
 		session, changed := c.current()
