@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
@@ -26,41 +27,81 @@ func (m *Manager) LeaderAndIsr(req *kmsg.LeaderAndISRRequest) *kmsg.LeaderAndISR
 		resp.ErrorCode = kerr.CodeOf(err)
 		return resp
 	}
-	var fresh []*Partition
-	for _, t := range topicStates(req) {
+	topics := topicStates(req)
+	verdicts := m.applyAll(topics)
+	m.change(func(all map[topic.Partition]*Partition) {
+		for _, v := range verdicts {
+			if v.isNew {
+				all[v.p.tp] = v.p
+			}
+		}
+	})
+	for _, t := range topics {
 		answer := kmsg.LeaderAndISRResponseTopic{TopicID: t.TopicID}
-		if m.bringsLogs(&t) {
-			m.RefreshTopic(t.Topic)
-		}
 		for i := range t.PartitionStates {
-			s := &t.PartitionStates[i]
-			tp := topic.Partition{Topic: t.Topic, ID: s.Partition}
-			p, isNew, err := m.apply(tp, topic.ID(t.TopicID), s)
-			if err != nil && !errors.Is(err, kerr.StaleControllerEpoch) {
-				m.state.Error("LeaderAndIsr was not applied", zap.Stringer("partition", tp),
-					zap.Int32("leader_epoch", s.LeaderEpoch), zap.Error(err))
-			}
-			if isNew {
-				fresh = append(fresh, p)
-			}
 			answer.Partitions = append(answer.Partitions, kmsg.LeaderAndISRResponseTopicPartition{
-				Topic: t.Topic, Partition: s.Partition, ErrorCode: kerr.CodeOf(err)})
+				Topic: t.Topic, Partition: t.PartitionStates[i].Partition, ErrorCode: kerr.CodeOf(verdicts[i].err)})
 		}
+		verdicts = verdicts[len(t.PartitionStates):]
 		if req.Version >= 5 {
 			resp.Topics = append(resp.Topics, answer)
 		} else {
 			resp.Partitions = append(resp.Partitions, answer.Partitions...)
 		}
 	}
-	if len(fresh) > 0 {
-		m.change(func(all map[topic.Partition]*Partition) {
-			for _, p := range fresh {
-				all[p.tp] = p
-			}
-		})
-	}
 	m.Storage.StartHighWatermarkCheckpoints()
 	return resp
+}
+
+// verdict is what became of one partition of a LeaderAndIsr request.
+type verdict struct {
+	p     *Partition
+	isNew bool // p is not in the map yet
+	err   error
+}
+
+// appliers is how many partitions are worked on at once: a new leader epoch is made durable before it is served, and
+// syncs of different files overlap.
+const appliers = 16
+
+// applyAll carries out every partition's state and returns a verdict for each, in the order of the request. Of a
+// partition that is named twice the first state counts.
+func (m *Manager) applyAll(topics []kmsg.LeaderAndISRRequestTopicState) []verdict {
+	var verdicts []verdict
+	for i := range topics {
+		if m.bringsLogs(&topics[i]) {
+			m.RefreshTopic(topics[i].Topic)
+		}
+		verdicts = append(verdicts, make([]verdict, len(topics[i].PartitionStates))...)
+	}
+	var working sync.WaitGroup
+	slots := make(chan struct{}, appliers)
+	seen := make(map[topic.Partition]bool, len(verdicts))
+	next := 0
+	for i := range topics {
+		t := &topics[i]
+		for j := range t.PartitionStates {
+			v, s := &verdicts[next], &t.PartitionStates[j]
+			next++
+			tp := topic.Partition{Topic: t.Topic, ID: s.Partition}
+			if seen[tp] {
+				v.err = kerr.InvalidRequest
+				continue
+			}
+			seen[tp] = true
+			slots <- struct{}{}
+			working.Go(func() {
+				defer func() { <-slots }()
+				v.p, v.isNew, v.err = m.apply(tp, topic.ID(t.TopicID), s)
+				if v.err != nil && !errors.Is(v.err, kerr.StaleControllerEpoch) {
+					m.state.Error("LeaderAndIsr was not applied", zap.Stringer("partition", tp),
+						zap.Int32("leader_epoch", s.LeaderEpoch), zap.Error(v.err))
+				}
+			})
+		}
+	}
+	working.Wait()
+	return verdicts
 }
 
 // bringsLogs tells whether any partition of the topic has no log here yet.
