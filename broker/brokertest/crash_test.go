@@ -208,14 +208,19 @@ func checkDrain(t *testing.T, read map[int32][]*kgo.Record, acked map[string]pla
 	}
 }
 
-// drain reads every partition from its start to its end.
+// drain reads every partition of topic t from its start to its end.
 func drain(t *testing.T, addr string, partitions int32) map[int32][]*kgo.Record {
+	t.Helper()
+	return drainTopic(t, addr, "t", partitions)
+}
+
+func drainTopic(t *testing.T, addr, topic string, partitions int32) map[int32][]*kgo.Record {
 	t.Helper()
 	from := map[int32]kgo.Offset{}
 	for p := range partitions {
 		from[p] = kgo.NewOffset().AtStart()
 	}
-	c, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{"t": from}))
+	c, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
 	if err != nil {
 		t.Fatal(err)
 	}
