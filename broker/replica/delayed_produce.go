@@ -17,30 +17,40 @@ type Replication struct {
 }
 
 // AwaitReplication calls done exactly once, with one error for each element of waits: nil when the high watermark
-// reached its End, NOT_LEADER_OR_FOLLOWER when the lead was lost before, KAFKA_STORAGE_ERROR when the log was, NOT_ENOUGH_REPLICAS_AFTER_APPEND when the ISR
-// shrank below min.insync.replicas, REQUEST_TIMED_OUT after timeout. It does not block; done runs on the goroutine
+// reached its End, NOT_LEADER_OR_FOLLOWER when the lead was lost before, KAFKA_STORAGE_ERROR when the log was,
+// NOT_ENOUGH_REPLICAS_AFTER_APPEND when the ISR shrank below min.insync.replicas, REQUEST_TIMED_OUT after timeout. A new
+// leader epoch with the same leader goes on waiting: nothing was lost. It does not block; done runs on the goroutine
 // that moved the high watermark, changed the role or watched the clock, and must not block either.
 func AwaitReplication(timeout time.Duration, waits []Replication, done func([]error)) {
-	d := &delayedProduce{done: done}
+	d := &delayedProduce{waits: waits, done: done}
 	d.mu.left, d.mu.errs = len(waits), make([]error, len(waits))
 	for i := range d.mu.errs {
 		d.mu.errs[i] = kerr.RequestTimedOut
 	}
-	d.mu.timer = time.AfterFunc(max(timeout, 0), d.expire)
 	for i, w := range waits {
 		w.Partition.delayed.add(delayedEntry{w.End, w.LeaderEpoch, d, i})
 		w.Partition.delayed.complete(w.Partition) // what happened before the entry stood there was not seen
 	}
+	d.startClock(max(timeout, 0))
 }
 
 // delayedProduce is one produce request that waits for its replicas.
 type delayedProduce struct {
-	done func([]error)
-	mu   struct {
+	waits []Replication
+	done  func([]error)
+	mu    struct {
 		sync.Mutex
-		left  int     // entries without a verdict; 0 once done has been called
-		errs  []error // by index of waits, preset to the verdict of the clock
-		timer *time.Timer
+		left  int         // entries without a verdict; 0 once done has been called
+		errs  []error     // by index of waits, preset to the verdict of the clock
+		timer *time.Timer // nil until all entries stand in their rows
+	}
+}
+
+func (d *delayedProduce) startClock(timeout time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.left > 0 {
+		d.mu.timer = time.AfterFunc(timeout, d.expire)
 	}
 }
 
@@ -53,7 +63,7 @@ func (d *delayedProduce) settle(i int, err error) {
 	d.mu.errs[i] = err
 	d.mu.left--
 	last := d.mu.left == 0
-	if last {
+	if last && d.mu.timer != nil {
 		d.mu.timer.Stop()
 	}
 	errs := d.mu.errs
@@ -68,15 +78,13 @@ func (d *delayedProduce) expire() {
 	left, errs := d.mu.left, d.mu.errs
 	d.mu.left = 0
 	d.mu.Unlock()
-	if left > 0 {
-		d.done(errs)
+	if left == 0 {
+		return
 	}
-}
-
-func (d *delayedProduce) expired() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.mu.left == 0
+	for _, w := range d.waits {
+		w.Partition.delayed.remove(d)
+	}
+	d.done(errs)
 }
 
 type delayedEntry struct {
@@ -97,12 +105,19 @@ type delayedRow struct {
 
 func (dr *delayedRow) add(e delayedEntry) {
 	dr.mu.Lock()
-	row := slices.DeleteFunc(dr.mu.row, func(e delayedEntry) bool { return e.produce.expired() })
-	i := len(row)
-	for i > 0 && row[i-1].end > e.end {
+	i := len(dr.mu.row)
+	for i > 0 && dr.mu.row[i-1].end > e.end {
 		i--
 	}
-	dr.mu.row = slices.Insert(row, i, e)
+	dr.mu.row = slices.Insert(dr.mu.row, i, e)
+	dr.n.Store(int32(len(dr.mu.row)))
+	dr.mu.Unlock()
+}
+
+// remove takes the entries of a produce out whose time is over.
+func (dr *delayedRow) remove(d *delayedProduce) {
+	dr.mu.Lock()
+	dr.mu.row = slices.DeleteFunc(dr.mu.row, func(e delayedEntry) bool { return e.produce == d })
 	dr.n.Store(int32(len(dr.mu.row)))
 	dr.mu.Unlock()
 }
@@ -114,27 +129,25 @@ func (dr *delayedRow) complete(p *Partition) {
 	}
 	r, hw, offline := p.role.Load(), p.log.View().HighWatermark, p.log.Err() != nil
 	dr.mu.Lock()
-	var settled []delayedEntry
-	keep := dr.mu.row[:0]
-	for _, e := range dr.mu.row {
-		if e.end <= hw || offline || !r.leads || r.leaderEpoch != e.leaderEpoch {
-			settled = append(settled, e)
-		} else {
-			keep = append(keep, e)
-		}
+	n := 0
+	for n < len(dr.mu.row) && (offline || dr.mu.row[n].end <= hw || r.lost(dr.mu.row[n].leaderEpoch)) {
+		n++
 	}
-	clear(dr.mu.row[len(keep):])
-	dr.mu.row = keep
-	dr.n.Store(int32(len(keep)))
+	settled := slices.Clone(dr.mu.row[:n])
+	dr.mu.row = slices.Delete(dr.mu.row, 0, n)
+	dr.n.Store(int32(len(dr.mu.row)))
 	dr.mu.Unlock()
 	for _, e := range settled {
 		e.produce.settle(e.index, p.verdict(r, hw, e))
 	}
 }
 
+// lost tells whether the lead has been lost since an epoch in which this broker had it.
+func (r *role) lost(epoch int32) bool { return !r.leads || epoch < r.ledSince }
+
 func (p *Partition) verdict(r *role, hw int64, e delayedEntry) error {
 	switch {
-	case !r.leads || r.leaderEpoch != e.leaderEpoch:
+	case r.lost(e.leaderEpoch):
 		return kerr.NotLeaderOrFollower
 	case e.end > hw:
 		return kerr.KafkaStorageError

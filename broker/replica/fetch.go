@@ -69,12 +69,14 @@ func Fetch(ctx context.Context, rd Reader, want []Position, out []Fetched) {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	for last := false; ; {
-		// Count first, read then: what is appended meanwhile is counted twice at worst, which wakes too early, not too late.
-		w.missing.Store(int64(rd.MinBytes - total))
+		w.look(rd.MinBytes)
 		release(out)
 		total, done = readAll(rd, want, out)
 		if done || total >= rd.MinBytes || last {
 			return
+		}
+		if w.found(total) {
+			continue
 		}
 		select {
 		case <-w.C:
@@ -160,6 +162,9 @@ func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch bool) 
 }
 
 func (r *role) mayRead(rd Reader, q *Position) error {
+	if r.stopped() {
+		return kerr.NotLeaderOrFollower
+	}
 	if rd.ReplicaID >= 0 && r.leads && r.followers[rd.ReplicaID] == nil {
 		if q.LeaderEpoch != -1 {
 			return kerr.UnknownLeaderEpoch // the follower may be ahead of us: it will ask again
@@ -181,11 +186,7 @@ func (p *Partition) followerFetched(r *role, id int32, offset int64) {
 	if f == nil {
 		return
 	}
-	if f.logEndOffset.Swap(offset) != offset {
-		before := p.log.View().HighWatermark
-		p.advanceHighWatermark(r)
-		if p.log.View().HighWatermark > before {
-			p.waiters.wake(everything)
-		}
+	if f.logEndOffset.Swap(offset) != offset && p.advanceHighWatermark() {
+		p.waiters.wake(everything)
 	}
 }

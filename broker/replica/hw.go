@@ -11,13 +11,27 @@ func highWatermark(current, leaderEnd int64, ends []int64) int64 {
 	return max(hw, current)
 }
 
-// advanceHighWatermark applies highWatermark to what is known now and completes the produces that waited for it.
-// It may run on many goroutines at once: the log lets its high watermark only grow.
-func (p *Partition) advanceHighWatermark(r *role) {
-	v := p.log.View()
-	if len(r.isr) < p.minInSync(r) {
-		return // KAFKA-15583: below min.insync.replicas the high watermark stands still
+// advanceHighWatermark applies highWatermark to what is known now, completes the produces that waited for it, and
+// tells whether it moved.
+func (p *Partition) advanceHighWatermark() (moved bool) {
+	if v := p.log.View(); v.HighWatermark == v.LogEndOffset {
+		return false
 	}
+	p.deciding.Lock()
+	moved = p.decideHighWatermark(p.role.Load())
+	p.deciding.Unlock()
+	if moved {
+		p.delayed.complete(p)
+	}
+	return moved
+}
+
+// decideHighWatermark moves it as far as r's ISR allows. deciding is held, and r is the present role.
+func (p *Partition) decideHighWatermark(r *role) (moved bool) {
+	if !r.leads || len(r.isr) < p.minInSync(r) {
+		return false // KAFKA-15583: below min.insync.replicas the high watermark stands still
+	}
+	v := p.log.View()
 	hw := v.LogEndOffset
 	if len(r.isr) > 1 {
 		var room [8]int64
@@ -29,7 +43,5 @@ func (p *Partition) advanceHighWatermark(r *role) {
 		}
 		hw = highWatermark(v.HighWatermark, v.LogEndOffset, ends)
 	}
-	if hw > v.HighWatermark && p.log.SetHighWatermark(hw) {
-		p.delayed.complete(p)
-	}
+	return hw > v.HighWatermark && p.log.SetHighWatermark(hw)
 }

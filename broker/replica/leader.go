@@ -29,8 +29,10 @@ func (p *Partition) AppendAsLeader(records []byte, acks int16, o storage.AppendO
 	if err != nil {
 		return Appended{}, err
 	}
-	p.advanceHighWatermark(r)
-	if !info.Duplicate {
+	switch moved := p.advanceHighWatermark(); {
+	case moved && len(r.isr) > 1: // past records of others too, whose followers have just fetched them
+		p.waiters.wake(everything)
+	case !info.Duplicate:
 		p.waiters.wake(info.SizeBytes)
 	}
 	return Appended{info, r.leaderEpoch, p.log.View().HighWatermark > info.LastOffset}, nil

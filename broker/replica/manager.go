@@ -76,7 +76,7 @@ func (m *Manager) change(edit func(map[topic.Partition]*Partition)) {
 func (m *Manager) Stop() {
 	<-m.turn
 	for _, p := range m.All() {
-		p.makeFollower(&role{leader: -1, leaderEpoch: p.role.Load().leaderEpoch, partitionEpoch: -1})
+		p.stop()
 	}
 	m.turn <- struct{}{}
 }

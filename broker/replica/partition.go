@@ -13,10 +13,14 @@ import (
 type Partition struct {
 	tp      topic.Partition
 	log     *storage.Log
-	role    atomic.Pointer[role] // swapped under mu; never nil
+	role    atomic.Pointer[role] // swapped under mu and deciding; never nil
 	waiters waiters              // fetches waiting for bytes or for a new role
 	delayed delayedRow           // produces waiting for the high watermark
 	mu      sync.Mutex           // serialises changes of role; no request takes it
+
+	// deciding is held while the high watermark is decided and while the role is swapped, and for nothing else: the
+	// members of an ISR that is no more must not move it past a new member.
+	deciding sync.Mutex
 }
 
 // role is what LeaderAndIsr made of this replica. It is never written after it has been stored.
@@ -24,6 +28,7 @@ type role struct {
 	leads           bool
 	leader          int32 // broker id, -1 for none
 	leaderEpoch     int32 // -1 before the first LeaderAndIsr
+	ledSince        int32 // the epoch in which this broker took the lead; it has not lost it since
 	controllerEpoch int32 // of the controller that chose the leader
 	partitionEpoch  int32 // zkVersion of the state znode
 	epochStart      int64 // the leader's LEO when its epoch began
@@ -81,7 +86,10 @@ func (p *Partition) makeLeader(self int32, next *role) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := p.role.Load()
-	next.leads = true
+	next.leads, next.ledSince = true, next.leaderEpoch
+	if old.leads {
+		next.ledSince = old.ledSince
+	}
 	next.followers = make(map[int32]*progress, len(next.replicas))
 	next.epochStart = old.epochStart
 	if next.leaderEpoch > old.leaderEpoch || !old.leads {
@@ -102,8 +110,8 @@ func (p *Partition) makeLeader(self int32, next *role) error {
 		f.logEndOffset.Store(unknownOffset)
 		next.followers[id] = f
 	}
-	p.role.Store(next)
-	p.advanceHighWatermark(next)
+	p.swap(next)
+	p.advanceHighWatermark()
 	p.roleChanged()
 	return nil
 }
@@ -113,8 +121,14 @@ func (p *Partition) makeFollower(next *role) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	next.isr = nil
-	p.role.Store(next)
+	p.swap(next)
 	p.roleChanged()
+}
+
+func (p *Partition) swap(next *role) {
+	p.deciding.Lock()
+	p.role.Store(next)
+	p.deciding.Unlock()
 }
 
 // roleChanged answers everybody who waited for something the old role had promised.

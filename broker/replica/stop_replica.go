@@ -77,12 +77,17 @@ func (m *Manager) stop(s stop) error {
 		if s.leaderEpoch != epochDuringDelete && s.leaderEpoch != noEpoch && s.leaderEpoch < known {
 			return kerr.FencedLeaderEpoch
 		}
-		p.makeFollower(&role{leader: stoppedLeader, leaderEpoch: known, partitionEpoch: -1})
+		p.stop()
 	}
 	if s.delete && log != nil {
 		return m.Storage.Delete(s.tp)
 	}
 	return nil
+}
+
+// stop ends the partition: whoever waits here is answered NOT_LEADER_OR_FOLLOWER, and nothing is read or written any more.
+func (p *Partition) stop() {
+	p.makeFollower(&role{leader: stoppedLeader, leaderEpoch: p.role.Load().leaderEpoch, partitionEpoch: -1})
 }
 
 // stoppedLeader marks the last role of a partition object: it leaves the map, and a later LeaderAndIsr makes a new one.
