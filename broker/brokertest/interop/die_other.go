@@ -2,7 +2,10 @@
 
 package interop
 
-import "os/exec"
+import (
+	"os/exec"
+	"syscall"
+)
 
 // dieWithUs is a wish that only Linux grants.
-func dieWithUs(*exec.Cmd) {}
+func dieWithUs(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{} }

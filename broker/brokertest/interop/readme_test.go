@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"os/exec"
@@ -61,22 +62,44 @@ func runMakeRun(t *testing.T) {
 	cmd := exec.Command("make", "run")
 	cmd.Dir = "../../.."
 	cmd.Env = append(os.Environ(), "LOG_DIR="+t.TempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // make does not pass signals on: the group gets them
+	dieWithUs(cmd)
+	cmd.SysProcAttr.Setpgid = true // make does not pass signals on: the group gets them
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		cmd.Wait()
+	}()
 	t.Cleanup(func() {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
-		over := time.AfterFunc(20*time.Second, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
-		cmd.Wait()
-		over.Stop()
+		select {
+		case <-ended:
+		case <-time.After(20 * time.Second):
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			<-ended
+		}
+		if t.Failed() {
+			t.Logf("make run said last:\n%s", out.Bytes()[max(0, out.Len()-3000):])
+		}
 	})
-	await(t, javaStart, "make run to answer", func() bool { return introduced(t, "localhost:9092") })
+	await(t, javaStart, "make run to answer", func() bool {
+		select {
+		case <-ended:
+			t.Fatal("make run has ended")
+		default:
+		}
+		return introduced(t, "localhost:9092")
+	})
 }
 
 func shell(t *testing.T, command string) (string, error) {
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", command)
 	cmd.Dir = "../../.."
+	dieWithUs(cmd)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -106,8 +129,7 @@ func runReadmeProgram(t *testing.T, language, program string) {
 		file := filepath.Join(dir, "Readme.java")
 		writeFile(t, file, "import java.util.*; import org.apache.kafka.clients.producer.*; import org.apache.kafka.common.serialization.*;\n"+
 			"public class Readme { public static void main(String[] args) throws Exception {\n"+program+"}}\n")
-		libs := mavenFolder(t, "clients-"+kafkaNew, []string{"org.apache.kafka:kafka-clients:" + kafkaNew, "org.slf4j:slf4j-nop:1.7.36"})
-		out, err = execute(t, "", "java", "-cp", libs, file)
+		out, err = execute(t, "", "java", "-cp", clientJars(t, kafkaNew), file)
 	default:
 		t.Fatalf("the README has a program in %s that nobody runs", language)
 	}
