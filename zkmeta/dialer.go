@@ -43,6 +43,9 @@ type dialer struct {
 	session time.Duration   // the session timeout that is asked for
 	servers int
 
+	// rearms tells whether the library has watches to set again on a new connection, see awaitWatches. nil: it has none.
+	rearms func() bool
+
 	failures atomic.Int32  // attempts since the last whole handshake: a slow ensemble is given more time
 	sent     chan struct{} // holds a token once a request of ours is being written, see turnstile
 
@@ -76,7 +79,8 @@ func (d *dialer) dial(network, address string, timeout time.Duration) (net.Conn,
 		return nil, err
 	}
 	now := time.Now()
-	guarded := &guardedConn{Conn: conn, dialer: d, dialed: now, handshakeBy: now.Add(handshakeTimeout)}
+	guarded := &guardedConn{Conn: conn, dialer: d, dialed: now, handshakeBy: now.Add(handshakeTimeout),
+		watchesSent: make(chan struct{})}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.mu.ended {
@@ -172,7 +176,12 @@ type guardedConn struct {
 		left  int    // bytes of the present frame still to come
 		head  []byte // the frame's first bytes: all of the handshake, or the xid
 	}
-	helloSent bool // owned by the writer
+	answersRead bool // owned by the reader: the answers behind the handshake may come
+
+	// Owned by the writer.
+	helloSent   bool
+	watchesSent chan struct{} // closed with the first setWatches
+	rearmed     bool          // watchesSent is closed
 }
 
 func (c *guardedConn) SetReadDeadline(t time.Time) error {
@@ -183,11 +192,31 @@ func (c *guardedConn) SetReadDeadline(t time.Time) error {
 }
 
 func (c *guardedConn) Read(p []byte) (int, error) {
+	if !c.answersRead && c.handshakeDone.Load() {
+		c.answersRead = true
+		c.awaitWatches()
+	}
 	n, err := c.Conn.Read(p)
 	if bad := c.follow(p[:n]); bad != nil {
 		return 0, bad
 	}
 	return n, err
+}
+
+// awaitWatches holds the first answers back until the library has sent its setWatches. It takes the zxid the watches
+// are relative to from its latest answer, without a lock: an answer that came first would count what had happened to
+// the watched znodes since as seen, and no event would ever tell it.
+func (c *guardedConn) awaitWatches() {
+	if c.dialer.rearms == nil || !c.dialer.rearms() {
+		return
+	}
+	late := time.NewTimer(time.Second) // a change that is missed then shows at the next comparison, see watch.go
+	defer late.Stop()
+	select {
+	case <-c.watchesSent:
+	case <-late.C:
+	case <-c.dialer.ctx.Done():
+	}
 }
 
 // follow walks over the frames as they come in, in pieces of any size.
@@ -243,7 +272,12 @@ func (c *guardedConn) Write(p []byte) (int, error) {
 	}
 	if len(p) >= 12 {
 		switch xid, op := binary.BigEndian.Uint32(p[4:]), int32(binary.BigEndian.Uint32(p[8:])); op {
-		case opPing, opSetAuth, opSetWatches:
+		case opPing, opSetAuth:
+		case opSetWatches:
+			if !c.rearmed {
+				c.rearmed = true
+				close(c.watchesSent)
+			}
 		case opCloseSession:
 			c.farewell.Store(1 + int64(xid))
 		default:

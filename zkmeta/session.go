@@ -66,6 +66,9 @@ func (c *Client) open() (*Session, error) {
 		slots: make(chan struct{}, c.opt.MaxInFlight)}
 	s.ctx, s.cancel = context.WithCancelCause(c.ctx)
 	s.dialer = newDialer(s.ctx, c.opt.TLS, c.opt.SessionTimeout, len(c.servers))
+	if len(c.opt.Auth) == 0 { // credentials go first, and their answers must be read
+		s.dialer.rearms = s.watching.anyArmed
+	}
 	s.link.mu.changed = make(chan struct{})
 	s.turn.init(s.dialer.sent)
 	s.watching.init()

@@ -145,6 +145,18 @@ func (w *watching) fired(event zk.EventType, path string) {
 	w.wakeUp()
 }
 
+// anyArmed tells whether there is a watch that a new connection has to be told of.
+func (w *watching) anyArmed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.mu.paths {
+		if p.armed {
+			return true
+		}
+	}
+	return false
+}
+
 // reconnected makes every hint due: what happened while the connection was away may have been missed.
 func (w *watching) reconnected() {
 	w.mu.Lock()
