@@ -163,7 +163,7 @@ func TestTheSamePropertiesInTwoProcesses(t *testing.T) {
 	b := newChild(t, zk, nil)
 	b.Start()
 	normal := startPulse(t, b.addr)
-	same := map[string]string{"log.dirs": filepath.Join(t.TempDir(), "log"), "zookeeper.session.timeout.ms": "1000"}
+	same := map[string]string{"log.dirs": filepath.Join(logDir(t), "log"), "zookeeper.session.timeout.ms": "1000"}
 	twin := newChild(t, zk, same)
 	refusesToStart(t, twin.Process, 15*time.Second, "broker id 0 is registered already, by session 0x")
 	normal.await(3)

@@ -30,7 +30,7 @@ type childBroker struct {
 // newChild prepares a broker; more overrides its properties.
 func newChild(t *testing.T, zookeeper string, more map[string]string) childBroker {
 	t.Helper()
-	c := childBroker{addr: freeAddr(t), dir: filepath.Join(t.TempDir(), "log")}
+	c := childBroker{addr: freeAddr(t), dir: filepath.Join(logDir(t), "log")}
 	properties := map[string]string{
 		"broker.id": "0", "listeners": "PLAINTEXT://" + c.addr, "log.dirs": c.dir, "zookeeper.connect": zookeeper,
 		"zookeeper.session.timeout.ms": "6000", "offsets.topic.replication.factor": "1",

@@ -77,12 +77,28 @@ func Start(t testing.TB, opts ...Option) *Cluster {
 	}
 	c.startZooKeeper()
 	for id := range c.o.brokers {
-		n := &Node{cluster: c, id: id, dir: filepath.Join(t.TempDir(), fmt.Sprintf("broker-%d", id))}
+		n := &Node{cluster: c, id: id, dir: filepath.Join(logDir(t), fmt.Sprintf("broker-%d", id))}
 		c.brokers = append(c.brokers, n)
 		n.Start()
 		t.Cleanup(n.Stop)
 	}
 	return c
+}
+
+// logDir is a temporary directory whose name can stand in log.dirs, which is a list: t.TempDir takes the commas of the
+// test's name along.
+func logDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "brokertest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 func (c *Cluster) startZooKeeper() {

@@ -53,7 +53,7 @@ func startKillable(t *testing.T) killable {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { zk.Close() })
-	k := killable{addr: freeAddr(t), dir: filepath.Join(t.TempDir(), "log")} // no comma may be in it: log.dirs is a list
+	k := killable{addr: freeAddr(t), dir: filepath.Join(logDir(t), "log")}
 	k.Process = StartProcess(t, map[string]string{
 		"broker.id": "0", "listeners": "PLAINTEXT://" + k.addr, "log.dirs": k.dir, "zookeeper.connect": zk.Addr().String(),
 		"zookeeper.session.timeout.ms": "18000", "num.partitions": "3", "log.segment.bytes": "4194304",
