@@ -23,8 +23,9 @@ type call[T any] struct {
 	err     error
 }
 
-// start sends a request and returns at once, unless MaxInFlight requests are unanswered. Requests leave in the order
-// of the calls of start, and ZooKeeper carries out and answers those of a session in that order.
+// start sends one request and returns at once, unless there is no connection or MaxInFlight requests are unanswered.
+// Requests leave in the order of the calls of start, and ZooKeeper carries out and answers those of a session in that
+// order.
 func start[T any](s *Session, ctx context.Context, request func(*zk.Conn) (T, error)) *call[T] {
 	c := &call[T]{session: s, ended: make(chan struct{})}
 	refuse := func(ctx context.Context) *call[T] {
@@ -32,8 +33,8 @@ func start[T any](s *Session, ctx context.Context, request func(*zk.Conn) (T, er
 		close(c.ended)
 		return c
 	}
-	if s.ctx.Err() != nil {
-		return refuse(s.ctx)
+	if ended := s.awaitUp(ctx); ended != nil {
+		return refuse(ended)
 	}
 	select {
 	case s.slots <- struct{}{}:
@@ -145,17 +146,25 @@ func (s *Session) awaitLink(ctx context.Context) bool {
 	case <-s.ctx.Done():
 		return false
 	}
+	return s.awaitUp(ctx) == nil
+}
+
+// awaitUp waits until there is a connection. It gives the context that ended before, ctx or the session's.
+func (s *Session) awaitUp(ctx context.Context) context.Context {
 	for {
 		up, changed := s.link.state()
-		if up {
-			return ctx.Err() == nil && s.ctx.Err() == nil
+		switch {
+		case s.ctx.Err() != nil:
+			return s.ctx
+		case ctx.Err() != nil:
+			return ctx
+		case up:
+			return nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return false
 		case <-s.ctx.Done():
-			return false
 		}
 	}
 }
@@ -179,8 +188,8 @@ func (t *turnstile) init(sent <-chan struct{}) {
 	t.mu.timer.Stop()
 }
 
-// pass lets one request in. Without a connection nothing is written and there is nothing to wait for: the requests
-// queue up in the library.
+// pass lets one request in. When the connection is lost nothing is written and there is nothing to wait for: the
+// request waits in the library.
 func (t *turnstile) pass(linkUp bool, linkChanged, ended <-chan struct{}, enter func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

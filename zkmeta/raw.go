@@ -102,22 +102,32 @@ func (s *Session) Get(ctx context.Context, path string) ([]byte, *Stat, error) {
 	return a.data, a.stat, err
 }
 
-// getSettled reads what the ensemble agrees on now: everything that was answered before the call, to anybody.
+// getSettled reads what the ensemble agrees on now: everything that was answered before the call, to anybody. The read
+// follows its sync at once, for a server answers a session's requests in their order.
 func (s *Session) getSettled(ctx context.Context, path string) ([]byte, *Stat, error) {
-	a, err := s.ask(ctx, "getData", path, func(conn *zk.Conn, full string) (answered, error) {
+	ctx, cancel := s.deadline(ctx)
+	defer cancel()
+	full := s.full(path)
+	for {
 		_, linkChanged := s.link.state()
-		if _, err := conn.Sync(full); err != nil {
-			return answered{}, err
+		synced := start(s, ctx, readRequest(syncPath).on(full))
+		got := start(s, ctx, readRequest(getData).on(full))
+		err := synced.wait(ctx)
+		if err == nil {
+			err = got.wait(ctx)
 		}
-		a, err := getData(conn, full)
 		select {
 		case <-linkChanged: // it may be another server that answered than the one that caught up
-			return answered{}, zk.ErrConnectionClosed
+			err = unknown(zk.ErrConnectionClosed)
 		default:
-			return a, err
 		}
-	})
-	return a.data, a.stat, err
+		if err == nil {
+			return got.value.data, got.value.stat, nil
+		}
+		if !isUnknown(err) || !s.awaitLink(ctx) {
+			return nil, nil, &CallError{"getData", full, err}
+		}
+	}
 }
 
 // Exists gives the Stat of a znode, or ErrNoNode.

@@ -325,6 +325,12 @@ func (s *Session) arm(ctx context.Context, paths []*watchedPath) (failure error)
 		}
 		for _, a := range sent {
 			err := a.call.wait(ctx)
+			if errors.Is(err, ErrNoNode) { // a childWatch waits for the znode to be created
+				a.call = start(s, ctx, readRequest(watchNode).on(a.path.key.path))
+				if err = a.call.wait(ctx); err == nil && a.call.value.stat != nil {
+					continue // which has happened since: once more
+				}
+			}
 			if err != nil {
 				if failure == nil {
 					failure = &CallError{"watch", a.path.key.path, err}
@@ -352,18 +358,10 @@ func watchNode(conn *zk.Conn, full string) (answered, error) {
 	return answered{stat: stat}, nil
 }
 
-// watchChildren sets a watch on a znode's children, or, when it is missing, on its creation.
+// watchChildren sets a watch on the children of a znode that is there.
 func watchChildren(conn *zk.Conn, full string) (answered, error) {
-	for {
-		_, stat, _, err := conn.ChildrenW(full)
-		if err != zk.ErrNoNode {
-			return answered{stat: stat}, err
-		}
-		a, err := watchNode(conn, full)
-		if err != nil || a.stat == nil {
-			return a, err
-		}
-	}
+	_, stat, _, err := conn.ChildrenW(full)
+	return answered{stat: stat}, err
 }
 
 // reconcileWatches looks for changes that no event told.
