@@ -46,12 +46,15 @@ type Conn struct {
 	readArmed  time.Time // when the read deadline was last set
 	writeArmed time.Time // the same for writing; belongs to whoever sends: serve, or the queue's writer
 
-	once sync.Once
-	gone chan struct{} // closed by close
+	once   sync.Once
+	gone   chan struct{}      // closed by close
+	ctx    context.Context    // of the handlers: ends with close, and when the server begins to stop
+	cancel context.CancelFunc // of ctx
 }
 
 func newConn(s *Server, l *listener, nc net.Conn, ip netip.Addr, serial uint64) *Conn {
 	c := &Conn{server: s, listener: l, nc: nc, ip: ip, serial: serial, gone: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	c.frames = frameReader{in: bufio.NewReaderSize(nc, readBuffer), maxSize: s.options.MaxRequestSize}
 	c.local = ip.IsLoopback() || ip == addrOf(nc.LocalAddr())
 	c.touch(time.Now())
@@ -90,10 +93,8 @@ func (c *Conn) ClientSoftware() ClientSoftware {
 var errDone = errors.New("done")
 
 // serve runs the connection until it ends. Requests are read, handled and answered right here, one after the other.
-func (c *Conn) serve(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	err := c.loop(ctx)
-	cancel()
+func (c *Conn) serve() {
+	err := c.loop(c.ctx)
 	if err == errDone && c.queue != nil {
 		err = c.queue.awaitEmpty()
 	}
@@ -249,10 +250,11 @@ func (c *Conn) ending(err error) error {
 
 func (c *Conn) touch(now time.Time) { c.lastActive.Store(now.UnixMilli()) }
 
-// close hangs up; any goroutine may call it.
+// close hangs up, and ends the context of a handler that waits; any goroutine may call it.
 func (c *Conn) close() {
 	c.once.Do(func() {
 		close(c.gone)
+		c.cancel()
 		_ = c.nc.Close()
 	})
 }

@@ -231,7 +231,7 @@ func (s *Server) admit(l *listener, nc *net.TCPConn) {
 			l.metrics.connections.Add(-1)
 			s.admission.leave(l, ip)
 		}()
-		c.serve(s.ctx)
+		c.serve()
 	})
 }
 
@@ -241,7 +241,7 @@ func (s *Server) evict() {
 	defer s.mu.Unlock()
 	var quiet *Conn
 	for c := range s.mu.conns {
-		if !c.listener.protected && (quiet == nil || c.lastActive.Load() < quiet.lastActive.Load()) {
+		if !c.listener.protected && c.ctx.Err() == nil && (quiet == nil || c.lastActive.Load() < quiet.lastActive.Load()) {
 			quiet = c
 		}
 	}

@@ -285,6 +285,35 @@ func TestInterBrokerListenerEvictsTheQuietestClientOfAFullServer(t *testing.T) {
 	busy.receive()
 }
 
+// An evicted client's fetch may wait for days: it must not keep its goroutine, its file descriptor and its place.
+func TestAnEvictedConnectionEndsTheHandlerThatWaits(t *testing.T) {
+	waits, ended := make(chan struct{}), make(chan struct{})
+	s := startServer(t, func(ctx context.Context, r *Request) Reply {
+		if r.CorrelationID == 1 {
+			close(waits)
+			<-ctx.Done()
+			close(ended)
+		}
+		return respondTo(r)
+	}, func(o *ServerOptions) {
+		o.Listeners = append(o.Listeners, Listener{Name: "INTERNAL", SecurityProtocol: "PLAINTEXT", Host: "127.0.0.1"})
+		o.InterBrokerListener, o.MaxConnections = "INTERNAL", 1
+	})
+	dial(t, s).request(metadataRequest(1), 1)
+	<-waits
+	nc, err := net.Dial("tcp", s.Addr("INTERNAL").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	select {
+	case <-ended:
+	case <-time.After(within):
+		t.Fatal("the handler of a closed connection waits on")
+	}
+	eventually(t, "its place is free", func() bool { return s.ConnectionCount() == 1 })
+}
+
 func TestListenNamesTheAddressThatIsTaken(t *testing.T) {
 	s := startServer(t, echo, nil)
 	o := DefaultServerOptions()
