@@ -168,16 +168,17 @@ func (r *performanceRun) send(ctx context.Context, stderr io.Writer) error {
 			}
 			transactionEnds = time.Now().Add(r.transaction)
 		}
+		value := payload // of this turn: the callback runs later
 		if len(r.payloads) > 0 {
-			payload = r.payloads[rand.IntN(len(r.payloads))]
+			value = r.payloads[rand.IntN(len(r.payloads))]
 		}
 		began := time.Now()
-		r.producer.Send(ctx, producer.NewRecord(r.topic, nil, payload), func(_ producer.Position, err error) {
+		r.producer.Send(ctx, producer.NewRecord(r.topic, nil, value), func(_ producer.Position, err error) {
 			if err != nil {
 				fmt.Fprint(stderr, stackTrace(err))
 				return
 			}
-			r.stats.record(time.Since(began), len(payload))
+			r.stats.record(time.Since(began), len(value))
 		})
 		if r.transaction > 0 && !time.Now().Before(transactionEnds) {
 			if err := r.producer.CommitTransaction(); err != nil {
