@@ -224,11 +224,17 @@ func javaTool(version string) tool {
 // ourTool runs bin/zurau, which `make interop` has built.
 func ourTool(t testing.TB, stdin, name string, args ...string) (string, error) {
 	t.Helper()
-	binary, err := filepath.Abs("../../../bin/zurau")
+	return execute(t, stdin, binary(t), append([]string{name}, args...)...)
+}
+
+// binary is bin/zurau.
+func binary(t testing.TB) string {
+	t.Helper()
+	path, err := filepath.Abs("../../../bin/zurau")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return execute(t, stdin, binary, append([]string{name}, args...)...)
+	return path
 }
 
 func execute(t testing.TB, stdin, name string, args ...string) (string, error) {

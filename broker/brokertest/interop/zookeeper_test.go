@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/zurau/zurau/zkmeta/zkserver"
@@ -45,28 +46,82 @@ func TestTheSuitesRunOnARealEnsemble(t *testing.T) {
 func TestKafkaBrokersLiveOnOurZooKeeper(t *testing.T) {
 	for _, version := range []string{kafkaOld, kafkaNew} {
 		t.Run(version, func(t *testing.T) {
-			options := zkserver.Options{Dir: t.TempDir(), Addr: fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0]), TickTime: 500 * time.Millisecond}
-			start := func() *zkserver.Server {
-				zk, err := zkserver.NewServer(options)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := zk.Start(); err != nil {
-					t.Fatal(err)
-				}
-				return zk
-			}
-			zk := start()
-			b := startKafka(t, version, 3, options.Addr+"/kafka")
+			zk := startZooKeeperProcess(t)
+			b := startKafka(t, version, 3, zk.addr+"/kafka")
 			roundTrip(t, b.addr, "before")
-			zk.Kill()
+			zk.kill()
 			roundTrip(t, b.addr, "before") // no topic is made, so no ZooKeeper is needed
-			zk = start()
-			t.Cleanup(func() { zk.Close() })
+			zk.start(t)
 			roundTrip(t, b.addr, "after")
 			b.stop()
 		})
 	}
+}
+
+// A cluster of an old and a new broker of Apache Kafka lives on our ZooKeeper server: the controller is killed while
+// ZooKeeper is, and the other broker takes over all that was acknowledged.
+func TestAKafkaClusterFailsOverOnOurZooKeeper(t *testing.T) {
+	zk := startZooKeeperProcess(t)
+	brokers := []*javaBroker{
+		startKafka(t, kafkaOld, 0, zk.addr+"/kafka", "inter.broker.protocol.version=2.8"),
+		startKafka(t, kafkaNew, 1, zk.addr+"/kafka", "inter.broker.protocol.version=2.8"),
+	}
+	admin := adminOf(t, brokers[1].addr)
+	if _, err := admin.CreateTopic(t.Context(), 1, 2, map[string]*string{"min.insync.replicas": kadm.StringPtr("1")}, "both"); err != nil {
+		t.Fatal(err)
+	}
+	records := sample("franz-go", "none")
+	for i, offset := range franzWriter().write(t, brokers[1].addr, "both", "none", records) {
+		records[i].Offset = offset
+	}
+	zk.kill()
+	brokers[0].cmd.Process.Kill() // the first to start is the controller
+	zk.start(t)
+	await(t, javaStart, "the other broker to take over", func() bool {
+		m, err := admin.Metadata(t.Context(), "both")
+		return err == nil && m.Controller == 1 && m.Topics["both"].Partitions[0].Leader == 1
+	})
+	if diff := cmp.Diff(records, franzReader().read(t, brokers[1].addr, "both", len(records))); diff != "" {
+		t.Errorf("written (-) and read (+) differ:\n%s", diff)
+	}
+	roundTrip(t, brokers[1].addr, "after")
+}
+
+// zooKeeperProcess is bin/zurau as a ZooKeeper server, in a process that can be killed.
+type zooKeeperProcess struct {
+	addr string
+	file string // zookeeper.properties
+	logs string
+	cmd  *exec.Cmd
+}
+
+func startZooKeeperProcess(t *testing.T) *zooKeeperProcess {
+	t.Helper()
+	port := freePorts(t, 1)[0]
+	z := &zooKeeperProcess{addr: fmt.Sprintf("127.0.0.1:%d", port), logs: t.TempDir()}
+	z.file = filepath.Join(z.logs, "zookeeper.properties")
+	writeFile(t, z.file, fmt.Sprintf("dataDir=%s\nclientPort=%d\nclientPortAddress=127.0.0.1\ntickTime=500\nmaxClientCnxns=0\n", t.TempDir(), port))
+	t.Cleanup(z.kill)
+	z.start(t)
+	return z
+}
+
+// start brings the server up, also after kill.
+func (z *zooKeeperProcess) start(t *testing.T) {
+	t.Helper()
+	z.cmd = exec.Command(binary(t), "zookeeper-server-start", z.file)
+	z.cmd.Env = append(os.Environ(), "LOG_DIR="+z.logs)
+	dieWithUs(z.cmd)
+	if err := z.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, javaStart, "our ZooKeeper", func() bool { return serves(z.addr) })
+}
+
+// kill is kill -9.
+func (z *zooKeeperProcess) kill() {
+	z.cmd.Process.Kill()
+	z.cmd.Wait()
 }
 
 // roundTrip produces to a topic, which is made if it is not there, and reads the record back.
