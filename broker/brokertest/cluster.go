@@ -103,24 +103,29 @@ func logDir(t testing.TB) string {
 
 func (c *Cluster) startZooKeeper() {
 	c.t.Helper()
-	if c.o.ensemble == "" {
-		if given := os.Getenv("ZURAU_TEST_ZOOKEEPER"); given != "" {
-			c.o.ensemble = fmt.Sprintf("%s/test-%d-%d", given, os.Getpid(), time.Now().UnixNano())
-		}
-	}
 	if c.o.ensemble != "" {
 		c.connect = c.o.ensemble
 		return
 	}
+	c.connect, c.zk = openZooKeeper(c.t)
+}
+
+// openZooKeeper gives a test its own ZooKeeper: a chroot on the ensemble that ZURAU_TEST_ZOOKEEPER names, or else an
+// embedded server, which ends with the test.
+func openZooKeeper(t testing.TB) (connect string, embedded *zkserver.Server) {
+	t.Helper()
+	if given := os.Getenv("ZURAU_TEST_ZOOKEEPER"); given != "" {
+		return fmt.Sprintf("%s/test-%d-%d", given, os.Getpid(), time.Now().UnixNano()), nil
+	}
 	zk, err := zkserver.NewServer(zkserver.Options{Addr: "127.0.0.1:0", TickTime: 500 * time.Millisecond})
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if err := zk.Start(); err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
-	c.t.Cleanup(func() { zk.Close() })
-	c.zk, c.connect = zk, zk.Addr().String()
+	t.Cleanup(func() { zk.Close() })
+	return zk.Addr().String(), zk
 }
 
 // Bootstrap are the addresses of the brokers that are up.

@@ -17,8 +17,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/zurau/zurau/zkmeta/zkserver"
 )
 
 // ZURAU_KILLS=20 makes the crash tests as long as the promise they stand for; the default is a sample of it.
@@ -45,17 +43,10 @@ type killable struct {
 
 func startKillable(t *testing.T) killable {
 	t.Helper()
-	zk, err := zkserver.NewServer(zkserver.Options{Addr: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := zk.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { zk.Close() })
+	connect, _ := openZooKeeper(t)
 	k := killable{addr: freeAddr(t), dir: filepath.Join(logDir(t), "log")}
 	k.Process = StartProcess(t, map[string]string{
-		"broker.id": "0", "listeners": "PLAINTEXT://" + k.addr, "log.dirs": k.dir, "zookeeper.connect": zk.Addr().String(),
+		"broker.id": "0", "listeners": "PLAINTEXT://" + k.addr, "log.dirs": k.dir, "zookeeper.connect": connect,
 		"zookeeper.session.timeout.ms": "18000", "num.partitions": "3", "log.segment.bytes": "4194304",
 	})
 	return k
