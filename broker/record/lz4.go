@@ -152,8 +152,7 @@ func (d *lz4Decoder) unpack(block []byte) error {
 			return err
 		}
 		d.buf = nil // not to be held while waiting
-		d.s.reserve(size)
-		d.buf = make([]byte, size)
+		d.buf = d.s.buffer(size)
 	}
 }
 

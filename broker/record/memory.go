@@ -1,6 +1,7 @@
 package record
 
 import (
+	"math/bits"
 	"runtime"
 	"sync"
 )
@@ -11,11 +12,49 @@ import (
 const (
 	windowBytes = 64 << 10
 	// freeBytes may be taken without asking the budget.
-	freeBytes = 256 << 10
+	freeBytes = 128 << 10
 	// pooledBytes is the largest buffer kept for the next stream: no more than one may have without asking, since as
 	// many are kept as there were streams at once.
 	pooledBytes = freeBytes
 )
+
+// Large buffers are used again and again: made anew for each batch they would pile up behind the collector, to several
+// times the budget. They come in powers of two, and who takes one has the budget's permission for all of it, so that
+// there are never more of a size than the budget has room for; the collector takes those that lie idle.
+const (
+	minLargeBits = 18 // above freeBytes
+	maxLargeBits = 22 // 4 MiB, the largest block of lz4; what is larger yet is made and dropped
+)
+
+var largeBuffers [maxLargeBits - minLargeBits + 1]sync.Pool // of *[]byte
+
+// buffer makes n bytes for the decoder, in place of the last ones. Beyond freeBytes it may wait for permission.
+func (s *stream) buffer(n int) []byte {
+	s.dropBuffer()
+	if n <= freeBytes {
+		return make([]byte, n)
+	}
+	bit := max(bits.Len(uint(n-1)), minLargeBits)
+	if bit > maxLargeBits {
+		s.reserve(n)
+		s.giant = true
+		return make([]byte, n)
+	}
+	s.reserve(1 << bit)
+	if s.large, _ = largeBuffers[bit-minLargeBits].Get().(*[]byte); s.large == nil {
+		b := make([]byte, 1<<bit)
+		s.large = &b
+	}
+	return (*s.large)[:n]
+}
+
+// dropBuffer gives back what buffer made, while the permission for it still lasts.
+func (s *stream) dropBuffer() {
+	if s.large != nil {
+		largeBuffers[bits.Len(uint(len(*s.large)-1))-minLargeBits].Put(s.large)
+		s.large = nil
+	}
+}
 
 // budget bounds the memory of large decodings. One that alone is above the bound has it for itself.
 type budget struct {

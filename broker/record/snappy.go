@@ -88,8 +88,7 @@ func (d *snappyDecoder) next() error {
 	}
 	if size > cap(d.block) {
 		d.block = nil // not to be held while waiting
-		d.s.reserve(size)
-		d.block = make([]byte, max(size, xerialChunkBytes))
+		d.block = d.s.buffer(max(size, xerialChunkBytes))
 	}
 	d.out, err = snappy.Decode(d.block[:cap(d.block)], chunk)
 	return err

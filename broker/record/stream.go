@@ -3,6 +3,7 @@ package record
 import (
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 
 	"github.com/zurau/zurau/broker/kerr"
@@ -21,8 +22,10 @@ type stream struct {
 	src      decoder
 	buf      []byte // the window; buf[r:w] is decoded and not yet taken
 	r, w     int
-	left     int64 // bytes that may still come out
-	reserved int   // bytes held of decodeBudget
+	left     int64   // bytes that may still come out
+	reserved int     // bytes held of decodeBudget
+	large    *[]byte // the decoder's buffer, if it is to go back to largeBuffers
+	giant    bool    // a buffer was made that is never kept
 }
 
 // decoder is a decompressor that can be used again: Read after reset, as io.Reader.
@@ -54,10 +57,15 @@ func openStream(codec Codec, magic int8, src []byte, limit int64) (*stream, erro
 // close ends the stream; it must not be used afterwards.
 func (s *stream) close() {
 	s.src.drop()
+	s.dropBuffer()
 	decoders[s.codec].Put(s.src)
 	s.src = nil
 	if len(s.buf) > pooledBytes {
 		s.buf = make([]byte, windowBytes)
+	}
+	if s.giant { // whoever comes next with such a batch, which no honest producer sends, would double what lies here
+		s.giant = false
+		runtime.GC()
 	}
 	s.release()
 	streams.Put(s)
@@ -124,6 +132,7 @@ func (s *stream) fill(n int) error {
 		if s.w == len(s.buf) {
 			size := min(n, 2*len(s.buf))
 			s.reserve(size)
+			s.giant = s.giant || size > 1<<maxLargeBits
 			bigger := make([]byte, size)
 			copy(bigger, s.buf)
 			s.buf = bigger
