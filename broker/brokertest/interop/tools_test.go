@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/zurau/zurau/broker/brokertest"
 )
@@ -72,6 +75,49 @@ func TestOurToolsDoTheQuickstart(t *testing.T) {
 	t.Run("on our broker", func(t *testing.T) { quickstart(t, brokertest.Start(t).Bootstrap()[0], ourTool) })
 	t.Run("on Apache Kafka "+kafkaNew, func(t *testing.T) {
 		quickstart(t, startKafka(t, kafkaNew, 0, startEnsemble(t, 1)).addr, ourTool)
+	})
+}
+
+// Tools up to 2.8 write znodes and leave the rest to the controller.
+func quickstartByZnodes(t *testing.T, bootstrap, zookeeper string, tools tool) {
+	do := func(name string, args ...string) {
+		t.Helper()
+		if out, err := tools(t, "", name, append([]string{"--zookeeper", zookeeper}, args...)...); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	admin := adminOf(t, bootstrap)
+	partitions := func() int {
+		m, err := admin.Metadata(t.Context(), "by-znode")
+		if err != nil || m.Topics["by-znode"].Err != nil {
+			return 0
+		}
+		return len(m.Topics["by-znode"].Partitions)
+	}
+	do("kafka-topics", "--create", "--topic", "by-znode", "--partitions", "2", "--replication-factor", "1")
+	await(t, javaStart, "the topic", func() bool { return partitions() == 2 })
+	roundTrip(t, bootstrap, "by-znode")
+	do("kafka-topics", "--alter", "--topic", "by-znode", "--partitions", "3")
+	await(t, javaStart, "a third partition", func() bool { return partitions() == 3 })
+	do("kafka-configs", "--alter", "--entity-type", "topics", "--entity-name", "by-znode", "--add-config", "max.message.bytes=1234")
+	await(t, javaStart, "the setting", func() bool {
+		all, err := admin.DescribeTopicConfigs(t.Context(), "by-znode")
+		return err == nil && len(all) == 1 && slices.ContainsFunc(all[0].Configs, func(c kadm.Config) bool {
+			return c.Key == "max.message.bytes" && c.MaybeValue() == "1234"
+		})
+	})
+	do("kafka-topics", "--delete", "--topic", "by-znode")
+	await(t, javaStart, "the topic to go", func() bool { return partitions() == 0 })
+}
+
+func TestZooKeeperToolsAreServed(t *testing.T) {
+	t.Run("Java's of "+kafkaOld+" by us", func(t *testing.T) {
+		c := brokertest.Start(t)
+		quickstartByZnodes(t, c.Bootstrap()[0], c.ZooKeeperConnect(), javaTool(kafkaOld))
+	})
+	t.Run("ours by Apache Kafka "+kafkaOld, func(t *testing.T) {
+		zookeeper := startEnsemble(t, 1) + "/kafka"
+		quickstartByZnodes(t, startKafka(t, kafkaOld, 0, zookeeper).addr, zookeeper, ourTool)
 	})
 }
 
