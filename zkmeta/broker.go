@@ -360,21 +360,14 @@ func (s *Session) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
 		numbers, paths = append(numbers, id), append(paths, BrokerIDsPath+"/"+name)
 	}
 	brokers := make(map[int32]BrokerInfo, len(paths))
-	for i, f := range s.getAll(ctx, paths) {
-		if errors.Is(f.err, ErrNoNode) {
-			continue // it left since
+	err = s.readAll(ctx, paths, func(i int, data []byte, stat *Stat) error {
+		b, err := decodeBroker(numbers[i], data, stat)
+		if err == nil {
+			brokers[b.ID] = b
 		}
-		if f.err != nil {
-			return nil, f.err
-		}
-		b, err := decodeBroker(numbers[i], f.data, f.stat)
-		if err != nil {
-			s.client.badZnode(s.full(paths[i]), f.stat, err)
-			continue
-		}
-		brokers[b.ID] = b
-	}
-	return brokers, nil
+		return err
+	})
+	return brokers, err
 }
 
 // Broker reads one registration; ErrNoNode when there is none.

@@ -106,21 +106,17 @@ func (s *Session) ReadConfigs(ctx context.Context, entities []Entity) (map[Entit
 		paths[i] = e.path()
 	}
 	configs := make(map[Entity]map[string]string, len(entities))
-	for i, f := range s.getAll(ctx, paths) {
-		if errors.Is(f.err, ErrNoNode) || f.err == nil && len(f.data) == 0 {
-			continue
+	err := s.readAll(ctx, paths, func(i int, data []byte, _ *Stat) error {
+		if len(data) == 0 {
+			return nil
 		}
-		if f.err != nil {
-			return nil, f.err
+		c, err := decodeConfig(data)
+		if err == nil {
+			configs[entities[i]] = c
 		}
-		c, err := decodeConfig(f.data)
-		if err != nil {
-			s.client.badZnode(s.full(paths[i]), f.stat, err)
-			continue
-		}
-		configs[entities[i]] = c
-	}
-	return configs, nil
+		return err
+	})
+	return configs, err
 }
 
 // Entities lists the entities of a type in order, without those of users with clients, see UserClients.
@@ -268,19 +264,15 @@ func (s *Session) ConfigChanges(ctx context.Context, after int64) ([]ConfigChang
 		return nil, after, err
 	}
 	var changes []ConfigChange
-	for i, f := range s.getAll(ctx, paths) {
-		if errors.Is(f.err, ErrNoNode) {
-			continue
+	err = s.readAll(ctx, paths, func(i int, data []byte, stat *Stat) error {
+		e, err := decodeConfigChange(data)
+		if err == nil {
+			changes = append(changes, ConfigChange{names[i], e, time.UnixMilli(stat.Ctime)})
 		}
-		if f.err != nil {
-			return nil, after, f.err
-		}
-		e, err := decodeConfigChange(f.data)
-		if err != nil {
-			s.client.badZnode(s.full(paths[i]), f.stat, err)
-			continue
-		}
-		changes = append(changes, ConfigChange{names[i], e, time.UnixMilli(f.stat.Ctime)})
+		return err
+	})
+	if err != nil {
+		return nil, after, err
 	}
 	return changes, last, nil
 }
@@ -327,14 +319,18 @@ func (s *Session) purge(ctx context.Context, path, prefix string) error {
 	if err != nil {
 		return err
 	}
-	for i, f := range s.getAll(ctx, paths) {
-		if f.err != nil || time.Since(time.UnixMilli(f.stat.Ctime)) < changesLiveFor {
-			continue
+	var old []string
+	err = s.readAll(ctx, paths, func(i int, _ []byte, stat *Stat) error {
+		if time.Since(time.UnixMilli(stat.Ctime)) >= changesLiveFor {
+			old = append(old, paths[i])
 		}
-		if err := s.remove(ctx, paths[i]); err != nil {
+		return nil
+	})
+	for _, path := range old {
+		if err := s.remove(ctx, path); err != nil {
 			return err
 		}
-		s.client.log.Debug("old notification deleted", zap.String("path", paths[i]))
+		s.client.log.Debug("old notification deleted", zap.String("path", path))
 	}
-	return nil
+	return err
 }

@@ -97,21 +97,14 @@ func (s *Session) GroupMembers(ctx context.Context, group string) ([]GroupMember
 		paths[i] = GroupIDsPath(group) + "/" + name
 	}
 	var members []GroupMember
-	for i, f := range s.getAll(ctx, paths) {
-		if errors.Is(f.err, ErrNoNode) {
-			continue
+	err = s.readAll(ctx, paths, func(i int, data []byte, _ *Stat) error {
+		m, err := decodeMember(names[i], data)
+		if err == nil {
+			members = append(members, m)
 		}
-		if f.err != nil {
-			return nil, f.err
-		}
-		m, err := decodeMember(names[i], f.data)
-		if err != nil {
-			s.client.badZnode(s.full(paths[i]), f.stat, err)
-			continue
-		}
-		members = append(members, m)
-	}
-	return members, nil
+		return err
+	})
+	return members, err
 }
 
 // RegisterMember makes the ephemeral registration of a consumer.

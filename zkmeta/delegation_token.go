@@ -134,21 +134,14 @@ func (s *Session) Tokens(ctx context.Context) (map[string]DelegationToken, error
 		paths[i] = tokensPath + "/" + name
 	}
 	tokens := make(map[string]DelegationToken, len(names))
-	for i, f := range s.getAll(ctx, paths) {
-		if errors.Is(f.err, ErrNoNode) {
-			continue
+	err = s.readAll(ctx, paths, func(i int, data []byte, _ *Stat) error {
+		t, err := decodeToken(data)
+		if err == nil {
+			tokens[names[i]] = t
 		}
-		if f.err != nil {
-			return nil, f.err
-		}
-		t, err := decodeToken(f.data)
-		if err != nil {
-			s.client.badZnode(s.full(paths[i]), f.stat, err)
-			continue
-		}
-		tokens[names[i]] = t
-	}
-	return tokens, nil
+		return err
+	})
+	return tokens, err
 }
 
 // ReadToken reads one token; ErrNoNode when there is none of the id.
@@ -204,14 +197,12 @@ func (s *Session) TokenChanges(ctx context.Context, after int64) ([]string, int6
 		return nil, after, err
 	}
 	var changed []string
-	for _, f := range s.getAll(ctx, paths) {
-		if errors.Is(f.err, ErrNoNode) {
-			continue
-		}
-		if f.err != nil {
-			return nil, after, f.err
-		}
-		changed = append(changed, string(f.data))
+	err = s.readAll(ctx, paths, func(_ int, data []byte, _ *Stat) error {
+		changed = append(changed, string(data))
+		return nil
+	})
+	if err != nil {
+		return nil, after, err
 	}
 	return changed, last, nil
 }

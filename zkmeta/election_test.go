@@ -53,10 +53,11 @@ func TestOneOfManyIsElectedAndTheDeposedWritesNothing(t *testing.T) {
 	if newer != (Epoch{2, 2}) {
 		t.Errorf("the second epoch is %+v", newer)
 	}
+	_, topicErr := old.SetTopic(ctx, epoch, "t", TopicAssignment{})
 	for name, err := range map[string]error{
 		"state":       old.UpdateStates(ctx, epoch, map[topic.Partition]PartitionState{p: {Leader: 2, ISR: []int32{2}}})[p].Err,
 		"new state":   old.CreateStates(ctx, epoch, map[topic.Partition]PartitionState{{Topic: "t", ID: 1}: {}})[topic.Partition{Topic: "t", ID: 1}].Err,
-		"topic":       old.SetTopic(ctx, epoch, "t", TopicAssignment{}),
+		"topic":       topicErr,
 		"removal":     old.RemoveTopic(ctx, epoch, "t"),
 		"resignation": old.Resign(ctx, epoch),
 	} {
@@ -67,6 +68,9 @@ func TestOneOfManyIsElectedAndTheDeposedWritesNothing(t *testing.T) {
 	// The two reasons for a bad version are told apart.
 	if r := next.UpdateStates(ctx, newer, map[topic.Partition]PartitionState{p: {ZkVersion: 5}})[p]; !errors.Is(r.Err, ErrBadVersion) {
 		t.Errorf("an old version of the state: %v", r.Err)
+	}
+	if _, err := next.SetTopic(ctx, newer, "t", TopicAssignment{ZkVersion: 5}); !errors.Is(err, ErrBadVersion) {
+		t.Errorf("an old version of the topic: %v", err)
 	}
 	if _, err := next.ReadController(ctx); err != nil {
 		t.Errorf("after the old one's resignation: %v", err)

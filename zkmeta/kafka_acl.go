@@ -143,21 +143,14 @@ func (s *Session) AllAccessRules(ctx context.Context) (map[ACLResource]AccessRul
 		}
 	}
 	all := make(map[ACLResource]AccessRules, len(resources))
-	for i, f := range s.getAll(ctx, paths) {
-		if errors.Is(f.err, ErrNoNode) {
-			continue
+	err := s.readAll(ctx, paths, func(i int, data []byte, stat *Stat) error {
+		rules, err := decodeAccessRules(data)
+		if err == nil {
+			all[resources[i]] = AccessRules{rules, stat.Version}
 		}
-		if f.err != nil {
-			return nil, f.err
-		}
-		rules, err := decodeAccessRules(f.data)
-		if err != nil {
-			s.client.badZnode(s.full(paths[i]), f.stat, err)
-			continue
-		}
-		all[resources[i]] = AccessRules{rules, f.stat.Version}
-	}
-	return all, nil
+		return err
+	})
+	return all, err
 }
 
 // ReadAccessRules reads the ACLs of a resource; none when it has none.
@@ -282,19 +275,15 @@ func (s *Session) ACLChanges(ctx context.Context, parent string, after int64) ([
 		return nil, after, err
 	}
 	var resources []ACLResource
-	for i, f := range s.getAll(ctx, paths) {
-		if errors.Is(f.err, ErrNoNode) {
-			continue
+	err = s.readAll(ctx, paths, func(_ int, data []byte, _ *Stat) error {
+		r, err := decodeACLChange(data, parent == extendedACLChangesPath)
+		if err == nil {
+			resources = append(resources, r)
 		}
-		if f.err != nil {
-			return nil, after, f.err
-		}
-		r, err := decodeACLChange(f.data, parent == extendedACLChangesPath)
-		if err != nil {
-			s.client.badZnode(s.full(paths[i]), f.stat, err)
-			continue
-		}
-		resources = append(resources, r)
+		return err
+	})
+	if err != nil {
+		return nil, after, err
 	}
 	return resources, last, nil
 }

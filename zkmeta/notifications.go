@@ -2,7 +2,6 @@ package zkmeta
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/zurau/zurau/broker/topic"
@@ -112,18 +111,7 @@ func (s *Session) readNotifications(ctx context.Context, path, prefix string, n 
 		return err
 	}
 	n.Names = names
-	for i, f := range s.getAll(ctx, paths) {
-		if errors.Is(f.err, ErrNoNode) {
-			continue
-		}
-		if f.err != nil {
-			return f.err
-		}
-		if err := take(f.data); err != nil {
-			s.client.badZnode(s.full(paths[i]), f.stat, err)
-		}
-	}
-	return nil
+	return s.readAll(ctx, paths, func(_ int, data []byte, _ *Stat) error { return take(data) })
 }
 
 // RemoveIsrChanges deletes notifications that have been acted upon.

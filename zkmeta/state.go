@@ -80,21 +80,14 @@ func (s *Session) ReadStates(ctx context.Context, partitions []topic.Partition) 
 		paths[i] = StatePath(p)
 	}
 	states := make(map[topic.Partition]PartitionState, len(partitions))
-	for i, f := range s.getAll(ctx, paths) {
-		if errors.Is(f.err, ErrNoNode) {
-			continue
+	err := s.readAll(ctx, paths, func(i int, data []byte, stat *Stat) error {
+		state, err := decodeState(data, stat)
+		if err == nil {
+			states[partitions[i]] = state
 		}
-		if f.err != nil {
-			return nil, f.err
-		}
-		state, err := decodeState(f.data, f.stat)
-		if err != nil {
-			s.client.badZnode(s.full(paths[i]), f.stat, err)
-			continue
-		}
-		states[partitions[i]] = state
-	}
-	return states, nil
+		return err
+	})
+	return states, err
 }
 
 // A StateResult is the outcome of one write of a state.

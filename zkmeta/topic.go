@@ -130,21 +130,14 @@ func (s *Session) ReadTopics(ctx context.Context, names []string) (map[string]To
 		paths[i] = TopicPath(name)
 	}
 	topics := make(map[string]TopicAssignment, len(names))
-	for i, f := range s.getAll(ctx, paths) {
-		if errors.Is(f.err, ErrNoNode) {
-			continue
+	err := s.readAll(ctx, paths, func(i int, data []byte, stat *Stat) error {
+		a, err := decodeTopic(data, stat)
+		if err == nil {
+			topics[names[i]] = a
 		}
-		if f.err != nil {
-			return nil, f.err
-		}
-		a, err := decodeTopic(f.data, f.stat)
-		if err != nil {
-			s.client.badZnode(s.full(paths[i]), f.stat, err)
-			continue
-		}
-		topics[names[i]] = a
-	}
-	return topics, nil
+		return err
+	})
+	return topics, err
 }
 
 // ReadTopic reads one assignment; ErrNoNode when the topic does not exist.
@@ -193,9 +186,16 @@ func (s *Session) AddPartitions(ctx context.Context, name string, a TopicAssignm
 	return err
 }
 
-// SetTopic rewrites an assignment as controller.
-func (s *Session) SetTopic(ctx context.Context, epoch Epoch, name string, a TopicAssignment) error {
-	return s.setChecked(ctx, epoch, TopicPath(name), encodeTopic(a))
+// SetTopic rewrites an assignment as controller, if the znode still is the one a was read from, and gives its new
+// version. Kafka's controller writes whatever the version, and so takes back partitions that a tool adds meanwhile.
+func (s *Session) SetTopic(ctx context.Context, epoch Epoch, name string, a TopicAssignment) (int32, error) {
+	ctx, cancel := s.deadline(ctx)
+	defer cancel()
+	path, data := TopicPath(name), encodeTopic(a)
+	_, err := s.checked(ctx, epoch, setOp(path, data, a.ZkVersion), func() (bool, error) {
+		return s.wasSet(ctx, path, data, a.ZkVersion)
+	})
+	return a.ZkVersion + 1, err
 }
 
 // MarkTopicDeleted asks the controller to delete a topic. ErrNodeExists: somebody has asked before.

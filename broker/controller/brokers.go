@@ -22,6 +22,7 @@ func (t *term) readBrokers() map[int32]zkmeta.BrokerInfo {
 		if _, ok := t.endpoint(b); !ok {
 			t.log.Error("A broker registered no endpoint for the controller's listener and takes no part until it does",
 				zap.Int32("broker", id), zap.String("listener", t.opt.Listener))
+			t.watchBroker(id)
 			delete(found, id)
 		}
 	}
@@ -82,6 +83,9 @@ func (t *term) openQueue(id int32, b zkmeta.BrokerInfo) {
 
 // watchBroker watches a registration for changed endpoints.
 func (t *term) watchBroker(id int32) {
+	if t.brokerWatch[id] != nil {
+		return
+	}
 	t.brokerWatch[id] = t.zk.WatchData(zkmeta.BrokerIDPath(id), t.hint("BrokerChange", t.brokersChanged))
 }
 
@@ -143,7 +147,7 @@ func (t *term) replicasOffline(rs []replica) {
 	t.electLeaderless(everyPartition)
 	t.moveReplicas(others, offlineReplica)
 	t.deletionFailed(doomed)
-	if len(leaderless) == 0 {
+	if len(leaderless) == 0 || len(others) == 0 { // else an election or a smaller ISR has told them
 		t.tellBrokers(t.cluster.brokerIDs()...)
 	}
 }

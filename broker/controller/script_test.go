@@ -207,6 +207,9 @@ func (s *stage) run(t *testing.T, d *datadriven.TestData) string {
 		s.awaitNamed(d, 1)
 	case "await":
 		s.awaitNamed(d, 0)
+	case "forbid": // forbid PATH: nobody may read it any more
+		_, err := zk.SetACL(ctx, d.CmdArgs[0].Key, []zkmeta.ACL{{Perms: 31, Scheme: "digest", ID: "somebody:else"}}, zkmeta.AnyVersion)
+		s.must(err)
 	case "answer": // answer ID [error=N partition=T-P]: the broker answers everything it was sent
 		return s.answer(d)
 	case "alter-partition":

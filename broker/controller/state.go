@@ -42,6 +42,7 @@ type topicState struct {
 	id         topic.ID
 	partitions map[int32]*partition
 	extra      map[string]json.RawMessage // keys of the znode that are not Kafka's; they survive a rewrite
+	zkVersion  int32                      // of the znode, as last read or written
 }
 
 // partition is one partition: where it should live, who leads it, and how far each replica is.
@@ -75,7 +76,8 @@ type replica struct {
 
 // addTopic makes a topic known, with its partitions still NonExistent.
 func (c *cluster) addTopic(name string, a zkmeta.TopicAssignment) *topicState {
-	t := &topicState{name: name, id: a.ID, partitions: make(map[int32]*partition, len(a.Partitions)), extra: a.Extra}
+	t := &topicState{name: name, id: a.ID, partitions: make(map[int32]*partition, len(a.Partitions)), extra: a.Extra,
+		zkVersion: a.ZkVersion}
 	for id := range a.Partitions {
 		t.addPartition(id, a)
 	}

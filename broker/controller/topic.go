@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -84,10 +85,19 @@ func (t *term) giveTopicIDs(names []string) {
 	}
 }
 
-// writeTopic writes a topic's assignment as we know it; keys that others put there stay.
+// writeTopic writes a topic's assignment as we know it; keys that others put there stay. When somebody has written
+// since we read, nothing is written: the watch has us look again, and find what is still to do.
 func (t *term) writeTopic(s *topicState) {
 	t.write("assignment of topic "+s.name, func(ctx context.Context) error {
-		return t.zk.SetTopic(ctx, t.epoch, s.name, s.assignment())
+		version, err := t.zk.SetTopic(ctx, t.epoch, s.name, s.assignment())
+		if errors.Is(err, zkmeta.ErrBadVersion) {
+			t.log.Info("A topic was changed while the controller rewrote it", zap.String("topic", s.name))
+			return nil
+		}
+		if err == nil {
+			s.zkVersion = version
+		}
+		return err
 	})
 }
 
@@ -99,6 +109,7 @@ func (s *topicState) assignment() zkmeta.TopicAssignment {
 		Adding:     make(map[int32][]int32),
 		Removing:   make(map[int32][]int32),
 		Extra:      s.extra,
+		ZkVersion:  s.zkVersion,
 	}
 	for id, p := range s.partitions {
 		a.Partitions[id] = p.replicas
@@ -118,7 +129,11 @@ func (t *term) topicsChanged() {
 	for _, name := range slices.Sorted(maps.Keys(t.topicWatch)) {
 		if _, there := slices.BinarySearch(names, name); !there {
 			t.log.Info("A topic is gone from ZooKeeper", zap.String("topic", name))
+			doomed := t.cluster.isBeingDeleted(name)
 			t.forgetTopic(name)
+			if doomed { // an operator was quicker; the mark must not outlive the topic
+				t.finishDeletion(name)
+			}
 		}
 	}
 	unknown := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return t.cluster.topics[name] != nil })
@@ -169,6 +184,7 @@ func (t *term) topicModified(name string) {
 		t.topicsChanged()
 		return
 	}
+	s.extra, s.zkVersion = a.Extra, a.ZkVersion
 	var added []int32
 	for _, id := range slices.Sorted(maps.Keys(a.Partitions)) {
 		if s.partitions[id] == nil {
