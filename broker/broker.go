@@ -177,6 +177,7 @@ func (b *Broker) buildRooms() error {
 		}
 	}
 	b.toController = newToController(b.metadata, b.controllerListener(), client)
+	b.onStop(b.toController.close)
 	b.producerIDs = txn.NewProducerIDs(b.blockSource(), b.root.Named("kafka.coordinator.transaction.ProducerIdManager"))
 	b.handler = api.New(api.Options{
 		BrokerID: id, ClusterID: b.registrar.clusterID, Level: b.static.InterBrokerProtocol, Config: b.dynamic,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"strconv"
-	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -19,25 +18,35 @@ type toController struct {
 	metadata *metadata.Cache
 	listener string
 	client   *wire.Client
-	turn     sync.Mutex // one request at a time; held while it is in flight, nobody on a client's path waits here
-	addr     string     // of the open connection, "" for none; guarded by turn
+	turn     chan struct{} // holds one token: one request at a time
+	addr     string        // of the open connection, "" for none; belongs to the holder of turn
 }
 
 func newToController(m *metadata.Cache, listener string, o wire.ClientOptions) *toController {
-	return &toController{metadata: m, listener: listener, client: wire.NewClient(o)}
+	c := &toController{metadata: m, listener: listener, client: wire.NewClient(o), turn: make(chan struct{}, 1)}
+	c.turn <- struct{}{}
+	return c
 }
+
+// close hangs up for good.
+func (c *toController) close() { c.client.Close() }
 
 // do sends req, whose version is set. An error means that nothing is known of the outcome, except
 // COORDINATOR_NOT_AVAILABLE: there is no controller to ask.
 func (c *toController) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	select {
+	case <-c.turn:
+		defer func() { c.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	snapshot := c.metadata.Load()
 	e, ok := snapshot.Endpoint(snapshot.ControllerID(), c.listener)
 	if !ok {
 		return nil, kerr.CoordinatorNotAvailable
 	}
 	if addr := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))); addr != c.addr {
+		c.addr = "" // whatever becomes of the next connection, this one goes
 		if err := c.client.Connect(ctx, addr); err != nil {
 			return nil, err
 		}

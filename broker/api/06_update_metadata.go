@@ -11,8 +11,7 @@ import (
 )
 
 // updateMetadata (key 6, versions 0-8) comes from the controller: the brokers alive, and what has changed about
-// partitions. The first one that names this broker and its
-// partitions makes it serve clients.
+// partitions. The first one that names this broker and its partitions makes it serve clients.
 //
 //	v5  partitions grouped by topic, the broker epoch is checked (KIP-380)
 //	v7  topic ids (KIP-516)
@@ -21,14 +20,12 @@ func (h *Handler) updateMetadata(_ context.Context, _ *wire.Request, req *kmsg.U
 	resp := req.ResponseKind().(*kmsg.UpdateMetadataResponse)
 	err := h.fromController(req.IsKRaftController, req.BrokerEpoch)
 	if err == nil {
-		err = h.Replicas.AcceptController(req.ControllerEpoch)
+		err = h.Replicas.FromController(req.ControllerEpoch, func() {
+			h.Metadata.Update(req)
+			h.introduced()
+		})
 	}
-	if err != nil {
-		resp.ErrorCode = kerr.CodeOf(err)
-		return wire.Respond(resp)
-	}
-	h.Metadata.Update(req)
-	h.introduced()
+	resp.ErrorCode = kerr.CodeOf(err)
 	return wire.Respond(resp)
 }
 

@@ -19,14 +19,16 @@ import (
 // has been replaced; otherwise each partition has its own answer.
 func (m *Manager) LeaderAndIsr(req *kmsg.LeaderAndISRRequest) *kmsg.LeaderAndISRResponse {
 	resp := req.ResponseKind().(*kmsg.LeaderAndISRResponse)
-	<-m.turn
-	defer func() { m.turn <- struct{}{} }()
-	if err := m.AcceptController(req.ControllerEpoch); err != nil {
+	if err := m.FromController(req.ControllerEpoch, func() { m.leaderAndIsr(req, resp) }); err != nil {
 		m.state.Warn("Ignoring LeaderAndIsr request from a controller that has been replaced",
 			zap.Int32("controller", req.ControllerID), zap.Int32("controller_epoch", req.ControllerEpoch))
 		resp.ErrorCode = kerr.CodeOf(err)
-		return resp
 	}
+	return resp
+}
+
+// leaderAndIsr works the request off and puts the answers of its partitions into resp.
+func (m *Manager) leaderAndIsr(req *kmsg.LeaderAndISRRequest, resp *kmsg.LeaderAndISRResponse) {
 	topics := topicStates(req)
 	verdicts := m.applyAll(topics)
 	m.change(func(all map[topic.Partition]*Partition) {
@@ -50,7 +52,6 @@ func (m *Manager) LeaderAndIsr(req *kmsg.LeaderAndISRRequest) *kmsg.LeaderAndISR
 		}
 	}
 	m.Storage.StartHighWatermarkCheckpoints()
-	return resp
 }
 
 // verdict is what became of one partition of a LeaderAndIsr request.
@@ -117,10 +118,12 @@ func topicStates(req *kmsg.LeaderAndISRRequest) []kmsg.LeaderAndISRRequestTopicS
 		return req.TopicStates
 	}
 	var topics []kmsg.LeaderAndISRRequestTopicState
+	places := make(map[string]int) // in topics
 	for _, s := range req.PartitionStates {
-		i := slices.IndexFunc(topics, func(t kmsg.LeaderAndISRRequestTopicState) bool { return t.Topic == s.Topic })
-		if i < 0 {
+		i, known := places[s.Topic]
+		if !known {
 			i = len(topics)
+			places[s.Topic] = i
 			topics = append(topics, kmsg.LeaderAndISRRequestTopicState{Topic: s.Topic})
 		}
 		topics[i].PartitionStates = append(topics[i].PartitionStates, s)

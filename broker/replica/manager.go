@@ -29,11 +29,12 @@ type Manager struct {
 	// partitions is replaced whole by the holder of turn; requests load it.
 	partitions atomic.Pointer[map[topic.Partition]*Partition]
 
-	// controllerEpoch is the largest a controller has shown to this broker; requests of lower ones are refused.
-	controllerEpoch atomic.Int32
-
-	// turn holds one token: LeaderAndIsr and StopReplica are carried out one after the other, files and all.
+	// turn holds one token: what controllers send is carried out one after the other, files and all.
 	turn chan struct{}
+
+	// controllerEpoch is the largest a controller has shown to this broker; requests of lower ones are refused. It
+	// belongs to the holder of turn.
+	controllerEpoch int32
 }
 
 // NewManager makes a Manager without partitions; the first LeaderAndIsr brings them, from disk where they are.
@@ -51,18 +52,18 @@ func (m *Manager) Partition(tp topic.Partition) *Partition { return (*m.partitio
 // All returns the hosted partitions; the map must not be written to.
 func (m *Manager) All() map[topic.Partition]*Partition { return *m.partitions.Load() }
 
-// AcceptController notes the epoch of the controller that sent a request. STALE_CONTROLLER_EPOCH for one that has
-// been replaced.
-func (m *Manager) AcceptController(epoch int32) error {
-	for {
-		known := m.controllerEpoch.Load()
-		if epoch < known {
-			return kerr.StaleControllerEpoch
-		}
-		if m.controllerEpoch.CompareAndSwap(known, epoch) {
-			return nil
-		}
+// FromController carries out what a controller of this epoch sends, while nothing else from any controller is under
+// way: a request of one that has been replaced cannot come through behind those of its successor. It answers
+// STALE_CONTROLLER_EPOCH then and does nothing.
+func (m *Manager) FromController(epoch int32, carryOut func()) error {
+	<-m.turn
+	defer func() { m.turn <- struct{}{} }()
+	if epoch < m.controllerEpoch {
+		return kerr.StaleControllerEpoch
 	}
+	m.controllerEpoch = epoch
+	carryOut()
+	return nil
 }
 
 // change replaces the map of partitions; only the holder of turn calls it.

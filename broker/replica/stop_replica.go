@@ -21,12 +21,12 @@ const (
 // is stopped already.
 func (m *Manager) StopReplica(req *kmsg.StopReplicaRequest) *kmsg.StopReplicaResponse {
 	resp := req.ResponseKind().(*kmsg.StopReplicaResponse)
-	<-m.turn
-	defer func() { m.turn <- struct{}{} }()
-	if err := m.AcceptController(req.ControllerEpoch); err != nil {
-		resp.ErrorCode = kerr.CodeOf(err)
-		return resp
-	}
+	err := m.FromController(req.ControllerEpoch, func() { m.stopReplica(req, resp) })
+	resp.ErrorCode = kerr.CodeOf(err)
+	return resp
+}
+
+func (m *Manager) stopReplica(req *kmsg.StopReplicaRequest, resp *kmsg.StopReplicaResponse) {
 	for _, s := range stops(req) {
 		err := m.stop(s)
 		if err != nil {
@@ -38,7 +38,6 @@ func (m *Manager) StopReplica(req *kmsg.StopReplicaRequest) *kmsg.StopReplicaRes
 	m.change(func(all map[topic.Partition]*Partition) {
 		maps.DeleteFunc(all, func(tp topic.Partition, p *Partition) bool { return p.role.Load().stopped() })
 	})
-	return resp
 }
 
 // stop is one partition of any version of the request.
