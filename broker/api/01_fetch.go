@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -31,7 +32,7 @@ func (h *Handler) fetch(ctx context.Context, r *wire.Request, req *kmsg.FetchReq
 	if req.Version >= 15 {
 		req.ReplicaID = req.ReplicaState.ID
 	}
-	f := fetching{h: h, req: req, listener: r.Conn.Listener(), now: time.Now()}
+	f := fetching{h: h, req: req, listener: r.Conn.Listener(), now: time.Now(), full: true}
 	if err := f.resolve(); err != nil {
 		return encodeFetchError(req.Version, kerr.CodeOf(err))
 	}
@@ -45,7 +46,8 @@ type fetching struct {
 	req      *kmsg.FetchRequest
 	listener string
 	now      time.Time
-	session  *fetchSession // of an incremental request; nil for a full one
+	session  *fetchSession // the request's, or the one it opens; nil for none
+	full     bool          // the answer mentions every partition
 	id       int32         // session id to answer
 	parts    []*fetchPartition
 	want     []replica.Position
@@ -67,7 +69,9 @@ func (f *fetching) resolve() error {
 		}
 		f.locate(listed)
 		if req.SessionEpoch == initialEpoch {
-			f.id = sessions.open(listed, req.Version >= 13, req.ReplicaID >= 0, f.now)
+			if f.session = sessions.open(listed, req.Version >= 13, req.ReplicaID >= 0, f.now); f.session != nil {
+				f.id = f.session.id
+			}
 		}
 		return nil
 	}
@@ -81,10 +85,10 @@ func (f *fetching) resolve() error {
 	if err != nil {
 		return err
 	}
-	f.session, f.id = session, session.id
+	f.session, f.id, f.full = session, session.id, false
 	f.locate(parts)
+	sessions.resize(session, len(parts))
 	if len(parts) == 0 {
-		sessions.close(session.id)
 		f.id = 0
 	}
 	return nil
@@ -127,6 +131,30 @@ func (f *fetching) locate(parts []*fetchPartition) {
 	for i, p := range f.parts {
 		p.Partition, p.Missing = f.find(snapshot, p)
 		f.want[i] = p.Position // a copy: the session may take its next request while this one waits
+		if hosted := p.Partition; hosted != nil && f.req.Version < firstUnconverted {
+			f.want[i].MaxBytes = min(p.MaxBytes, max(convertedBytes, int(hosted.Log().Config().MaxMessageBytes)))
+		}
+	}
+}
+
+// firstUnconverted is the first version that reads batches as they are stored. Below it they are converted in memory,
+// about convertedBytes of them for one answer whatever the reader asks for.
+const (
+	firstUnconverted = 4
+	convertedBytes   = 4 << 20
+)
+
+// limitConversion gives back what is beyond convertedBytes: its reader finds it by the next request. It begins anywhere, so that no
+// partition is always the one left out.
+func (f *fetching) limitConversion() {
+	left, start := convertedBytes, rand.IntN(max(len(f.got), 1))
+	for i := range f.got {
+		r := &f.got[(start+i)%len(f.got)].Region
+		if r.N > 0 && left <= 0 {
+			r.Release.Release()
+			*r = wire.Region{}
+		}
+		left -= r.N
 	}
 }
 
@@ -151,7 +179,7 @@ func (f *fetching) find(snapshot *metadata.Snapshot, p *fetchPartition) (*replic
 		return nil, kerr.UnknownServerError
 	case f.req.Version < 10 && hosted.Log().Config().CompressionType == "zstd":
 		return nil, kerr.UnsupportedCompressionType
-	case f.req.Version < 4 && !hosted.Log().Config().MessageDownconversionEnable:
+	case f.req.Version < firstUnconverted && !hosted.Log().Config().MessageDownconversionEnable:
 		return nil, kerr.UnsupportedVersion
 	}
 	return hosted, nil
@@ -180,11 +208,24 @@ func (f *fetching) read(ctx context.Context) {
 		ReplicaID:  req.ReplicaID,
 		AnyReplica: req.Version >= 11,
 		Committed:  req.Version >= 4 && req.IsolationLevel == 1,
-		MaxWait:    time.Duration(req.MaxWaitMillis) * time.Millisecond,
+		MaxWait:    f.maxWait(),
 		MinBytes:   min(int(req.MinBytes), limit),
 		MaxBytes:   limit,
 		FirstBatch: req.Version >= 3,
 	}, f.want, f.got)
+	if req.Version < firstUnconverted {
+		f.limitConversion()
+	}
+}
+
+// maxWait is how long the reader wants to wait, but not longer than a connection may be idle: whether the reader is
+// still there shows only when it is answered.
+func (f *fetching) maxWait() time.Duration {
+	wait := time.Duration(f.req.MaxWaitMillis) * time.Millisecond
+	if idle := f.h.Config.Broker().ConnectionsMaxIdle; idle > 0 {
+		wait = min(wait, idle)
+	}
+	return wait
 }
 
 // reply lays the answer out around the regions of the log files, which go to the socket as they lie.
@@ -196,7 +237,7 @@ func (f *fetching) reply() wire.Reply {
 	answers := make([]fetchAnswer, 0, len(f.parts))
 	for i, p := range f.parts {
 		got := &f.got[i]
-		if f.session != nil && !f.session.tellLocked(p, got) {
+		if f.session != nil && !f.session.tellLocked(p, got) && !f.full {
 			continue
 		}
 		answers = append(answers, f.answer(p, got))
@@ -209,7 +250,7 @@ func (f *fetching) answer(p *fetchPartition, got *replica.Fetched) fetchAnswer {
 	a := fetchAnswer{fetchPartition: p, Fetched: got, code: kerr.CodeOf(got.Err)}
 	a.nullRecords = p.Partition == nil && f.refused(a.code)
 	switch {
-	case got.Err == nil && f.req.Version < 4:
+	case got.Err == nil && f.req.Version < firstUnconverted:
 		a.downConvert(f.req.Version)
 	case a.code == kerr.KafkaStorageError.Code && f.req.Version <= 5:
 		a.code = kerr.NotLeaderOrFollower.Code

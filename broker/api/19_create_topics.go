@@ -25,8 +25,9 @@ import (
 func (h *Handler) createTopics(ctx context.Context, _ *wire.Request, req *kmsg.CreateTopicsRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
 	made := make([]*newTopic, len(req.Topics))
+	twice := repeated(req.Topics, func(t *kmsg.CreateTopicsRequestTopic) string { return t.Topic })
 	for i := range req.Topics {
-		t, id, err := h.createTopic(ctx, req, i)
+		t, id, err := h.createTopic(ctx, &req.Topics[i], twice, req.ValidateOnly)
 		a := createdTopic(req.Topics[i].Topic)
 		a.ErrorCode, a.ErrorMessage = h.outcome("creating topic "+a.Topic, err)
 		if err == nil {
@@ -63,17 +64,14 @@ func createdTopic(name string) kmsg.CreateTopicsResponseTopic {
 	return a
 }
 
-// createTopic plans and, unless it is only to be validated, makes the i-th topic of the request.
-func (h *Handler) createTopic(ctx context.Context, req *kmsg.CreateTopicsRequest, i int) (
-	t newTopic, id topic.ID, err error) {
+// createTopic plans and, unless it is only to be validated, makes one topic of the request.
+func (h *Handler) createTopic(ctx context.Context, asked *kmsg.CreateTopicsRequestTopic, twice map[string]bool,
+	validateOnly bool) (t newTopic, id topic.ID, err error) {
 	if !h.Controller.IsActive() {
 		return t, id, kerr.NotController
 	}
-	asked := &req.Topics[i]
-	for j := range req.Topics {
-		if j != i && req.Topics[j].Topic == asked.Topic {
-			return t, id, kerr.New(kerr.InvalidRequest, "Found multiple entries for this topic.")
-		}
+	if twice[asked.Topic] {
+		return t, id, kerr.New(kerr.InvalidRequest, "Found multiple entries for this topic.")
 	}
 	w, err := wishOf(asked)
 	if err != nil {
@@ -83,7 +81,7 @@ func (h *Handler) createTopic(ctx context.Context, req *kmsg.CreateTopicsRequest
 	if err != nil {
 		return t, id, err
 	}
-	if t, err = h.planTopic(ctx, s, h.Metadata.Load(), w); err != nil || req.ValidateOnly {
+	if t, err = h.planTopic(ctx, s, h.Metadata.Load(), w); err != nil || validateOnly {
 		return t, id, err
 	}
 	id, err = h.makeTopic(ctx, s, t)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -21,13 +20,14 @@ func (h *Handler) alterConfigs(ctx context.Context, _ *wire.Request, req *kmsg.A
 	for i, r := range req.Resources {
 		resources[i] = configResource{r.ResourceType, r.ResourceName}
 	}
+	twice := repeated(resources, itself)
 	for i := range req.Resources {
 		changes := make([]config.Alteration, 0, len(req.Resources[i].Configs))
 		for _, c := range req.Resources[i].Configs {
 			changes = append(changes, config.Alteration{Op: config.Set, Name: c.Name, Value: c.Value})
 		}
 		a := kmsg.AlterConfigsResponseResource{ResourceType: resources[i].kind, ResourceName: resources[i].name}
-		err := h.alterConfig(ctx, resources, i, alterOptions{changes, true, req.ValidateOnly})
+		err := h.alterConfig(ctx, resources[i], alterOptions{changes, true, twice[resources[i]], req.ValidateOnly})
 		a.ErrorCode, a.ErrorMessage = h.outcome("altering the configuration of "+resources[i].String(), err)
 		resp.Resources = append(resp.Resources, a)
 	}
@@ -40,6 +40,8 @@ type configResource struct {
 	name string
 }
 
+func itself(r *configResource) configResource { return *r }
+
 // String is the resource as Kafka's messages print it.
 func (r configResource) String() string {
 	return "ConfigResource(type=" + r.kind.String() + ", name='" + r.name + "')"
@@ -49,13 +51,13 @@ func (r configResource) String() string {
 type alterOptions struct {
 	changes      []config.Alteration
 	replace      bool // what it has now goes
+	repeated     bool // the request names the resource more than once
 	validateOnly bool
 }
 
-// alterConfig alters the i-th resource of a request.
-func (h *Handler) alterConfig(ctx context.Context, resources []configResource, i int, o alterOptions) error {
-	r := resources[i]
-	if slices.Index(resources, r) != i || slices.Contains(resources[i+1:], r) {
+// alterConfig alters one resource of a request.
+func (h *Handler) alterConfig(ctx context.Context, r configResource, o alterOptions) error {
+	if o.repeated {
 		return kerr.New(kerr.InvalidRequest, "Each resource must appear at most once.")
 	}
 	entity, err := h.alterable(r)

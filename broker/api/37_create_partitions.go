@@ -20,11 +20,12 @@ func (h *Handler) createPartitions(
 	ctx context.Context, _ *wire.Request, req *kmsg.CreatePartitionsRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
 	added := make([]map[int32][]int32, len(req.Topics)) // nil where it failed
+	twice := repeated(req.Topics, func(t *kmsg.CreatePartitionsRequestTopic) string { return t.Topic })
 	for i := range req.Topics {
 		a := kmsg.NewCreatePartitionsResponseTopic()
 		a.Topic = req.Topics[i].Topic
 		var err error
-		added[i], err = h.growTopic(ctx, req, i)
+		added[i], err = h.growTopic(ctx, &req.Topics[i], twice, req.ValidateOnly)
 		a.ErrorCode, a.ErrorMessage = h.outcome("adding partitions to topic "+a.Topic, err)
 		resp.Topics = append(resp.Topics, a)
 	}
@@ -51,17 +52,14 @@ func (h *Handler) createPartitions(
 	return wire.Respond(resp)
 }
 
-// growTopic adds partitions to the i-th topic of the request and returns the new ones with their replicas.
-func (h *Handler) growTopic(
-	ctx context.Context, req *kmsg.CreatePartitionsRequest, i int) (map[int32][]int32, error) {
+// growTopic adds partitions to one topic of the request and returns the new ones with their replicas.
+func (h *Handler) growTopic(ctx context.Context, asked *kmsg.CreatePartitionsRequestTopic, twice map[string]bool,
+	validateOnly bool) (map[int32][]int32, error) {
 	if !h.Controller.IsActive() {
 		return nil, kerr.NotController
 	}
-	asked := &req.Topics[i]
-	for j := range req.Topics {
-		if j != i && req.Topics[j].Topic == asked.Topic {
-			return nil, kerr.New(kerr.InvalidRequest, "Duplicate topic in request.")
-		}
+	if twice[asked.Topic] {
+		return nil, kerr.New(kerr.InvalidRequest, "Duplicate topic in request.")
 	}
 	name := asked.Topic
 	s, err := h.session(ctx)
@@ -80,7 +78,7 @@ func (h *Handler) growTopic(
 		return nil, err
 	}
 	added, err := planGrowth(name, existing, asked, racks(h.Metadata.Load()))
-	if err != nil || req.ValidateOnly {
+	if err != nil || validateOnly {
 		return nil, err
 	}
 	grown := existing.Clone()
@@ -106,6 +104,8 @@ func planGrowth(name string, existing zkmeta.TopicAssignment, asked *kmsg.Create
 			"Topic currently has %d partitions, which is higher than the requested %d.", old, asked.Count)
 	case increment == 0:
 		return nil, kerr.New(kerr.InvalidPartitions, "Topic already has %d partitions.", old)
+	case asked.Count > maxPartitions:
+		return nil, tooManyPartitions(asked.Count)
 	}
 	first := existing.Partitions[0]
 	if len(first) == 0 {

@@ -18,13 +18,14 @@ func (h *Handler) incrementalAlterConfigs(
 	for i, r := range req.Resources {
 		resources[i] = configResource{r.ResourceType, r.ResourceName}
 	}
+	twice := repeated(resources, itself)
 	for i := range req.Resources {
 		changes := make([]config.Alteration, 0, len(req.Resources[i].Configs))
 		for _, c := range req.Resources[i].Configs {
 			changes = append(changes, config.Alteration{Op: config.Op(c.Op), Name: c.Name, Value: c.Value})
 		}
 		a := kmsg.IncrementalAlterConfigsResponseResource{ResourceType: resources[i].kind, ResourceName: resources[i].name}
-		err := h.alterConfig(ctx, resources, i, alterOptions{changes, false, req.ValidateOnly})
+		err := h.alterConfig(ctx, resources[i], alterOptions{changes, false, twice[resources[i]], req.ValidateOnly})
 		a.ErrorCode, a.ErrorMessage = h.outcome("altering the configuration of "+resources[i].String(), err)
 		resp.Resources = append(resp.Resources, a)
 	}

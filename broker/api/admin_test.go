@@ -122,6 +122,8 @@ func TestCreateTopics(t *testing.T) {
 			"characters other than ASCII alphanumerics, '.', '_' and '-'"},
 		{"a name that collides", create("a-b_c", 1, 1, nil), "INVALID_TOPIC_EXCEPTION: Topic 'a-b_c' collides with existing topics: a-b.c"},
 		{"no partitions", create("n0", 0, 1, nil), "INVALID_PARTITIONS: Number of partitions must be larger than 0."},
+		{"two billion partitions", create("n2b", 2_000_000_000, 1, nil), "INVALID_PARTITIONS: ZooKeeper cannot hold a topic of 2000000000 " +
+			"partitions, at most 100000 are allowed."},
 		{"partitions by default", create("n-1", -1, 1, nil), "ok"},
 		{"factor by default", create("rfm1", 1, -1, nil), "ok"},
 		{"more replicas than brokers", create("r2", 1, 2, nil), "INVALID_REPLICATION_FACTOR: Replication factor: 2 larger than available brokers: 1."},
@@ -308,6 +310,8 @@ func TestCreatePartitions(t *testing.T) {
 		want     string
 	}{
 		{"as many as there are", "f", 2, nil, "INVALID_PARTITIONS: Topic already has 2 partitions."},
+		{"two billion", "f", 2_000_000_000, nil, "INVALID_PARTITIONS: ZooKeeper cannot hold a topic of 2000000000 partitions, at most 100000 " +
+			"are allowed."},
 		{"fewer", "f", 1, nil, "INVALID_PARTITIONS: Topic currently has 2 partitions, which is higher than the requested 1."},
 		{"of no topic", "zzz", 2, nil, "UNKNOWN_TOPIC_OR_PARTITION: The topic 'zzz' does not exist."},
 		{"on a broker nobody knows", "f", 3, [][]int32{{9}}, "INVALID_REPLICA_ASSIGNMENT: Unknown broker(s) in replica assignment: 9."},

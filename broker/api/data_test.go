@@ -221,6 +221,31 @@ func TestFetchLimitsAndPlaces(t *testing.T) {
 	}
 }
 
+// Whether a reader is still there shows only when it is answered; Kafka closes its connection after that time.
+func TestAFetchWaitsNoLongerThanAConnectionMayBeIdle(t *testing.T) {
+	a := ask(t, brokertest.Start(t, brokertest.Property("connections.max.idle.ms", "300")), 0)
+	a.mustCreate("t", 1)
+	begin := time.Now()
+	got := a.fetch(12, fetch(0, func(r *kmsg.FetchRequest, _ *kmsg.FetchRequestTopicPartition) { r.MaxWaitMillis = 1<<31 - 1 }))
+	if took := time.Since(begin); got.ErrorCode != 0 || took < 200*time.Millisecond || took > 20*time.Second {
+		t.Errorf("code %d after %v", got.ErrorCode, took)
+	}
+}
+
+func TestASessionTellsOnceWhatItHasToldWhenItWasOpened(t *testing.T) {
+	a := ask(t, brokertest.Start(t), 0)
+	a.mustCreate("t", 1)
+	opened := do[*kmsg.FetchResponse](a, 12, fetch(0, func(r *kmsg.FetchRequest, _ *kmsg.FetchRequestTopicPartition) { r.SessionEpoch = 0 }))
+	if len(opened.Topics) != 1 || opened.SessionID == 0 {
+		t.Fatalf("%+v", opened)
+	}
+	r := kmsg.NewPtrFetchRequest()
+	r.MaxBytes, r.SessionID, r.SessionEpoch = 1<<20, opened.SessionID, 1
+	if next := do[*kmsg.FetchResponse](a, 12, r); next.ErrorCode != 0 || len(next.Topics) != 0 {
+		t.Errorf("nothing has changed since, and told %+v", next)
+	}
+}
+
 func TestTheOldestAndTheNewestReaderGetTheSameValues(t *testing.T) {
 	for _, codec := range []record.Codec{record.None, record.Gzip, record.Snappy, record.LZ4} {
 		t.Run(fmt.Sprint(codec), func(t *testing.T) {

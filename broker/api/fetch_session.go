@@ -81,9 +81,14 @@ type fetchSessions struct {
 	slots int
 	mu    struct {
 		sync.Mutex
-		byID map[int32]*fetchSession
+		byID       map[int32]*fetchSession
+		partitions int // of all sessions
 	}
 }
+
+// partitionsPerSlot bounds what all sessions remember together: so many partitions for each slot of the cache. A
+// frame may name millions, and sessions outlive their connections.
+const partitionsPerSlot = 1000
 
 // evictAfter is how long a session must have been idle before any newcomer may take its slot.
 const evictAfter = 120 * time.Second
@@ -97,8 +102,30 @@ func newFetchSessions(slots int) *fetchSessions {
 // close forgets a session.
 func (s *fetchSessions) close(id int32) {
 	s.mu.Lock()
-	delete(s.mu.byID, id)
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if session := s.mu.byID[id]; session != nil {
+		s.removeLocked(session)
+	}
+}
+
+func (s *fetchSessions) removeLocked(session *fetchSession) {
+	delete(s.mu.byID, session.id)
+	s.mu.partitions -= session.size
+}
+
+// resize notes how many partitions a session has now. One that outgrows what all may remember together is forgotten:
+// its reader is told so by its next request and opens another, if there is room.
+func (s *fetchSessions) resize(session *fetchSession, size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.byID[session.id] != session {
+		return // forgotten meanwhile
+	}
+	s.mu.partitions += size - session.size
+	session.size = size
+	if size == 0 || s.mu.partitions > s.slots*partitionsPerSlot {
+		s.removeLocked(session)
+	}
 }
 
 // find returns the session an incremental request belongs to, or FETCH_SESSION_ID_NOT_FOUND.
@@ -113,12 +140,12 @@ func (s *fetchSessions) find(id int32, now time.Time) (*fetchSession, error) {
 	return session, nil
 }
 
-// open keeps a new session for the partitions of a full request and returns its id, or 0 when there is no slot.
-func (s *fetchSessions) open(parts []*fetchPartition, byID, privileged bool, now time.Time) int32 {
+// open keeps a new session for the partitions of a full request and returns it, or nil when there is no room.
+func (s *fetchSessions) open(parts []*fetchPartition, byID, privileged bool, now time.Time) *fetchSession {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(parts) == 0 || s.slots <= 0 || !s.roomLocked(len(parts), privileged, now) {
-		return 0
+		return nil
 	}
 	session := &fetchSession{privileged: privileged, byID: byID, created: now, lastUsed: now, size: len(parts)}
 	for session.id == 0 || s.mu.byID[session.id] != nil {
@@ -128,16 +155,18 @@ func (s *fetchSessions) open(parts []*fetchPartition, byID, privileged bool, now
 	session.mu.all = make(map[fetchKey]*fetchPartition, len(parts))
 	session.mu.order = list.New()
 	for _, p := range parts {
-		p.topic = strings.Clone(p.topic) // it points into the request
-		p.element = session.mu.order.PushBack(p)
-		session.mu.all[p.key(byID)] = p
+		session.addLocked(p)
 	}
 	s.mu.byID[session.id] = session
-	return session.id
+	s.mu.partitions += session.size
+	return session
 }
 
 // roomLocked makes room for a newcomer, at the cost of the session that has the least right to its slot.
 func (s *fetchSessions) roomLocked(size int, privileged bool, now time.Time) bool {
+	if s.mu.partitions+size > s.slots*partitionsPerSlot {
+		return false
+	}
 	if len(s.mu.byID) < s.slots {
 		return true
 	}
@@ -150,7 +179,7 @@ func (s *fetchSessions) roomLocked(size int, privileged bool, now time.Time) boo
 	if victim == nil {
 		return false
 	}
-	delete(s.mu.byID, victim.id)
+	s.removeLocked(victim)
 	return true
 }
 
@@ -176,6 +205,17 @@ func lessRight(a, b *fetchSession) bool {
 	return a.lastUsed.Before(b.lastUsed)
 }
 
+// addLocked takes one more partition in. Named twice in one request it stands once, as named last.
+func (session *fetchSession) addLocked(p *fetchPartition) {
+	p.topic = strings.Clone(p.topic) // it points into the request
+	key := p.key(session.byID)
+	if known := session.mu.all[key]; known != nil {
+		session.mu.order.Remove(known.element)
+	}
+	p.element = session.mu.order.PushBack(p)
+	session.mu.all[key] = p
+}
+
 // stepLocked checks an incremental request's epoch and applies its changes. It returns the partitions to read, in order.
 // INVALID_FETCH_SESSION_EPOCH when a request was lost or came twice, FETCH_SESSION_TOPIC_ID_ERROR when the reader
 // changed between names and ids. The caller holds session.mu.
@@ -193,10 +233,7 @@ func (session *fetchSession) stepLocked(req *kmsg.FetchRequest, changed []*fetch
 			known.Position = p.Position
 			continue
 		}
-		p.topic = strings.Clone(p.topic)
-		key = p.key(session.byID)
-		p.element = session.mu.order.PushBack(p)
-		session.mu.all[key] = p
+		session.addLocked(p)
 	}
 	for i := range req.ForgottenTopics {
 		t := &req.ForgottenTopics[i]
@@ -219,8 +256,8 @@ func (session *fetchSession) stepLocked(req *kmsg.FetchRequest, changed []*fetch
 // the end of the order, so that small limits do not starve the others. The caller holds session.mu.
 func (session *fetchSession) tellLocked(p *fetchPartition, f *replica.Fetched) bool {
 	mention := f.Region.N > 0 || f.Err != nil || f.Diverging
-	if f.Region.N > 0 && p.element != nil {
-		session.mu.order.MoveToBack(p.element)
+	if f.Region.N > 0 {
+		session.mu.order.MoveToBack(p.element) // unless it was forgotten meanwhile
 	}
 	if p.toldHighWatermark != f.View.HighWatermark || p.toldLogStart != f.View.LogStartOffset {
 		p.toldHighWatermark, p.toldLogStart = f.View.HighWatermark, f.View.LogStartOffset

@@ -48,18 +48,18 @@ func step(s *fetchSession, epoch int32, forgotten []int32, changed ...*fetchPart
 	return ids(parts), err
 }
 
-func mustFind(t *testing.T, c *fetchSessions, id int32) *fetchSession {
+func mustOpen(t *testing.T, c *fetchSessions, parts []*fetchPartition, byID bool) *fetchSession {
 	t.Helper()
-	s, err := c.find(id, noon)
-	if err != nil {
-		t.Fatal(err)
+	s := c.open(parts, byID, false, noon)
+	if s == nil {
+		t.Fatal("no session")
 	}
 	return s
 }
 
 func TestSessionRemembersWhatItsReaderWants(t *testing.T) {
 	c := newFetchSessions(10)
-	s := mustFind(t, c, c.open(partitions(0, 1, 2), false, false, noon))
+	s := mustOpen(t, c, partitions(0, 1, 2), false)
 	steps := []struct {
 		name      string
 		epoch     int32
@@ -95,7 +95,7 @@ func TestSessionEpochsGoRoundWithoutZero(t *testing.T) {
 
 func TestSessionDoesNotMixNamesAndIDs(t *testing.T) {
 	c := newFetchSessions(10)
-	s := mustFind(t, c, c.open(partitions(0), false, false, noon))
+	s := mustOpen(t, c, partitions(0), false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, err := s.stepLocked(&kmsg.FetchRequest{Version: 13, SessionEpoch: 1}, nil); !errors.Is(err, kerr.FetchSessionTopicIDError) {
@@ -107,7 +107,7 @@ func TestSessionsByIDTellRecreatedTopicsApart(t *testing.T) {
 	c := newFetchSessions(10)
 	old, recreated := partitions(0), partitions(0)
 	old[0].id, recreated[0].id = topic.ID{1}, topic.ID{2}
-	s := mustFind(t, c, c.open(old, true, false, noon))
+	s := mustOpen(t, c, old, true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	parts, err := s.stepLocked(&kmsg.FetchRequest{Version: 13, SessionEpoch: 1}, recreated)
@@ -125,7 +125,7 @@ func fetched(n int, highWatermark int64, err error) *replica.Fetched {
 
 func TestIncrementalAnswersMentionOnlyWhatIsNew(t *testing.T) {
 	c := newFetchSessions(10)
-	s := mustFind(t, c, c.open(partitions(0, 1), false, false, noon))
+	s := mustOpen(t, c, partitions(0, 1), false)
 	s.mu.Lock()
 	p := s.mu.order.Front().Value.(*fetchPartition)
 	steps := []struct {
@@ -154,7 +154,7 @@ func TestIncrementalAnswersMentionOnlyWhatIsNew(t *testing.T) {
 
 func TestSessionsAreForgottenWhenClosed(t *testing.T) {
 	c := newFetchSessions(10)
-	id := c.open(partitions(0), false, false, noon)
+	id := mustOpen(t, c, partitions(0), false).id
 	c.close(id)
 	c.close(id)
 	if _, err := c.find(id, noon); !errors.Is(err, kerr.FetchSessionIDNotFound) {
@@ -194,24 +194,71 @@ func TestFullCacheGivesTheSlotToWhoNeedsItMost(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newFetchSessions(1)
-			id := c.open(sized(tt.held.size), false, tt.held.privileged, noon.Add(-tt.held.age))
+			id := c.open(sized(tt.held.size), false, tt.held.privileged, noon.Add(-tt.held.age)).id
 			if _, err := c.find(id, noon.Add(-tt.held.idle)); err != nil {
 				t.Fatal(err)
 			}
 			got := c.open(sized(tt.newcomer.size), false, tt.newcomer.privileged, noon)
 			_, gone := c.find(id, noon)
-			if (got != 0) != tt.want || (gone != nil) != tt.want {
-				t.Errorf("the newcomer got %d, the old one: %v, want the slot to change hands: %v", got, gone, tt.want)
+			if (got != nil) != tt.want || (gone != nil) != tt.want {
+				t.Errorf("the newcomer got %v, the old one: %v, want the slot to change hands: %v", got, gone, tt.want)
 			}
 		})
 	}
 }
 
 func TestNoSessionsWithoutSlotsOrPartitions(t *testing.T) {
-	if id := newFetchSessions(0).open(partitions(0), false, false, noon); id != 0 {
-		t.Errorf("session %d in a cache without slots", id)
+	if s := newFetchSessions(0).open(partitions(0), false, false, noon); s != nil {
+		t.Errorf("session %d in a cache without slots", s.id)
 	}
-	if id := newFetchSessions(1).open(nil, false, false, noon); id != 0 {
-		t.Errorf("session %d of no partitions", id)
+	if s := newFetchSessions(1).open(nil, false, false, noon); s != nil {
+		t.Errorf("session %d of no partitions", s.id)
+	}
+}
+
+// many are the partitions from first on, n of them.
+func many(first, n int32) []*fetchPartition {
+	var all []int32
+	for i := range n {
+		all = append(all, first+i)
+	}
+	return partitions(all...)
+}
+
+func TestSessionsRememberABoundedNumberOfPartitions(t *testing.T) {
+	c := newFetchSessions(3)
+	if s := c.open(many(0, 3*partitionsPerSlot+1), false, false, noon); s != nil {
+		t.Error("one request may fill the memory of all slots and more")
+	}
+	a := mustOpen(t, c, many(0, 2*partitionsPerSlot), false)
+	b := mustOpen(t, c, many(0, 10), false)
+	if s := c.open(many(0, partitionsPerSlot), false, false, noon); s != nil {
+		t.Error("together they remember too much")
+	}
+	grow := func(s *fetchSession, first, n int32) {
+		t.Helper()
+		if _, err := step(s, s.mu.epoch, nil, many(first, n)...); err != nil {
+			t.Fatal(err)
+		}
+		c.resize(s, len(s.mu.all))
+	}
+	grow(b, 10, partitionsPerSlot-10)
+	if _, err := c.find(b.id, noon); err != nil {
+		t.Errorf("there was room to grow: %v", err)
+	}
+	grow(b, partitionsPerSlot, 1)
+	if _, err := c.find(b.id, noon); !errors.Is(err, kerr.FetchSessionIDNotFound) {
+		t.Errorf("a session grew beyond what all may remember: %v", err)
+	}
+	c.close(a.id)
+	if c.mu.partitions != 0 {
+		t.Errorf("%d partitions of no session are still counted", c.mu.partitions)
+	}
+}
+
+func TestAPartitionNamedTwiceStandsOnceInASession(t *testing.T) {
+	s := mustOpen(t, newFetchSessions(1), partitions(0, 1, 0), false)
+	if got, err := step(s, 1, []int32{0}); got != "1" || err != nil {
+		t.Errorf("after one was forgotten: %q, %v", got, err)
 	}
 }

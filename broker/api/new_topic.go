@@ -68,11 +68,22 @@ func alreadyExists(name string) error {
 	return kerr.New(kerr.TopicAlreadyExists, "Topic '%s' already exists.", name)
 }
 
+// maxPartitions is more than a znode of 1 MiB can list, which is all that ZooKeeper takes. Placing two billion would
+// take the broker's memory before ZooKeeper could refuse them.
+const maxPartitions = 100_000
+
+func tooManyPartitions(n int32) error {
+	return kerr.New(kerr.InvalidPartitions, "ZooKeeper cannot hold a topic of %d partitions, at most %d are allowed.", n, maxPartitions)
+}
+
 // placeReplicas spreads a topic over the live brokers.
 func placeReplicas(w topicWish, c *config.Broker, snapshot *metadata.Snapshot) (map[int32][]int32, error) {
 	partitions, factor := w.partitions, int(w.factor)
 	if partitions == -1 {
 		partitions = c.NumPartitions
+	}
+	if partitions > maxPartitions {
+		return nil, tooManyPartitions(partitions)
 	}
 	if factor == -1 {
 		factor = int(c.DefaultReplicationFactor)
