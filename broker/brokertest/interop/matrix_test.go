@@ -24,7 +24,7 @@ func TestEveryReaderSeesWhatEveryWriterWrote(t *testing.T) {
 	bootstrap := bootstrap(t)
 	writers := []writer{javaWriter(kafkaNew), javaWriter(clientNewest), pythonWriter("librdkafka"), pythonWriter("python"),
 		saramaWriter(), franzWriter(), nodeWriter()}
-	readers := []reader{javaReader(kafkaNew), kcatReader(), pythonReader("python"), pythonReader("librdkafka"),
+	readers := []reader{javaReader(kafkaNew), javaReader(clientNewest), kcatReader(), pythonReader("python"), pythonReader("librdkafka"),
 		saramaReader(), franzReader()}
 	for _, codec := range codecs {
 		t.Run(codec, func(t *testing.T) {
