@@ -156,10 +156,14 @@ func (w *producing) append(req *kmsg.ProduceRequest) {
 // namedTwice finds partitions that stand in the request more than once: Kafka appends one of the two and answers
 // once, which loses records. The map is nil in every sane request.
 func namedTwice(req *kmsg.ProduceRequest) map[topic.Partition]bool {
-	if len(req.Topics) == 1 && len(req.Topics[0].Partitions) == 1 {
+	n := 0
+	for i := range req.Topics {
+		n += len(req.Topics[i].Partitions)
+	}
+	if n == 1 {
 		return nil
 	}
-	all := make([]topic.Partition, 0, 64)
+	all := make([]topic.Partition, 0, n)
 	for i := range req.Topics {
 		for j := range req.Topics[i].Partitions {
 			all = append(all, topic.Partition{Topic: req.Topics[i].Topic, ID: req.Topics[i].Partitions[j].Partition})

@@ -27,13 +27,10 @@ func (h *Handler) metadata(ctx context.Context, r *wire.Request, req *kmsg.Metad
 	if err := q.refuseWhole(); err != nil {
 		return wire.Respond(q.refused(err))
 	}
-	resp := q.header()
 	if req.Topics == nil || req.Version == 0 && len(req.Topics) == 0 {
-		for t := range q.snapshot.Topics() {
-			resp.Topics = append(resp.Topics, q.topic(t))
-		}
-		return wire.Respond(resp)
+		return wire.Respond(q.all())
 	}
+	resp := q.header()
 	seen := make(map[string]bool, len(req.Topics))
 	var unknown []kmsg.MetadataResponseTopic // behind the known ones, as in Kafka's answers
 	for i := range req.Topics {
@@ -56,6 +53,16 @@ type describing struct {
 	req      *kmsg.MetadataRequest
 	listener string
 	snapshot *metadata.Snapshot
+}
+
+// all describes every topic.
+func (q *describing) all() *kmsg.MetadataResponse {
+	resp := q.header()
+	resp.Topics = make([]kmsg.MetadataResponseTopic, 0, q.snapshot.TopicCount())
+	for t := range q.snapshot.Topics() {
+		resp.Topics = append(resp.Topics, q.topic(t))
+	}
+	return resp
 }
 
 // refuseWhole finds what spoils the request as a whole: ids before version 12 knows them, and neither name nor id.

@@ -56,25 +56,28 @@ func (a *fetchAnswer) refusedByAPI() bool {
 
 // cutBuffer is a buffer with regions between its bytes.
 type cutBuffer struct {
-	b       []byte
-	cuts    []int // regions[i] goes before b[cuts[i]]
-	regions []*wire.Region
+	b    []byte
+	cuts []cut // in order
+}
+
+// cut is where a region goes: before b[at].
+type cut struct {
+	at     int
+	region *wire.Region
 }
 
 func (c *cutBuffer) i16(v int16) { c.b = binary.BigEndian.AppendUint16(c.b, uint16(v)) }
 func (c *cutBuffer) i32(v int32) { c.b = binary.BigEndian.AppendUint32(c.b, uint32(v)) }
 func (c *cutBuffer) i64(v int64) { c.b = binary.BigEndian.AppendUint64(c.b, uint64(v)) }
 
-func (c *cutBuffer) region(r *wire.Region) {
-	c.cuts, c.regions = append(c.cuts, len(c.b)), append(c.regions, r)
-}
+func (c *cutBuffer) region(r *wire.Region) { c.cuts = append(c.cuts, cut{len(c.b), r}) }
 
 func (c *cutBuffer) reply() wire.Reply {
-	parts := make([]wire.Part, 0, 2*len(c.regions)+1)
+	parts := make([]wire.Part, 0, 2*len(c.cuts)+1)
 	from := 0
-	for i, r := range c.regions {
-		parts = append(parts, wire.Part{Bytes: c.b[from:c.cuts[i]]}, wire.Part{Region: r})
-		from = c.cuts[i]
+	for _, cut := range c.cuts {
+		parts = append(parts, wire.Part{Bytes: c.b[from:cut.at]}, wire.Part{Region: cut.region})
+		from = cut.at
 	}
 	return wire.RespondParts(nil, append(parts, wire.Part{Bytes: c.b[from:]})...)
 }
@@ -132,7 +135,7 @@ func encodeFetchError(version, code int16) wire.Reply {
 // encodeFetch lays out the whole response. Partitions of one topic that stand together share its entry.
 func encodeFetch(version int16, session int32, answers []fetchAnswer) wire.Reply {
 	e := fetchEncoder{version: version, flex: version >= 12}
-	e.b = make([]byte, 0, 64+96*len(answers))
+	e.b, e.cuts = make([]byte, 0, 64+96*len(answers)), make([]cut, 0, len(answers))
 	e.head(0, session)
 	topics := groupByTopic(answers)
 	e.count(len(topics))
