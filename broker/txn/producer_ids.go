@@ -40,8 +40,12 @@ type ProducerIDs struct {
 // prefetchAt is the share of a block after which the next one is fetched, in percent.
 const prefetchAt = 90
 
-// retryAfter is the pause after a block could not be had.
-const retryAfter = 50 * time.Millisecond
+// retryAfter is the first pause after a block could not be had, and retryAtMost the longest: a controller may be away
+// for hours.
+const (
+	retryAfter  = 50 * time.Millisecond
+	retryAtMost = time.Second
+)
 
 // NewProducerIDs makes a hand with no block yet.
 func NewProducerIDs(source BlockSource, logger *zap.Logger) *ProducerIDs {
@@ -111,11 +115,11 @@ func (p *ProducerIDs) run(ctx context.Context) {
 			return
 		case <-p.wanted:
 		}
-		for !p.fetch(ctx) {
+		for pause := retryAfter; !p.fetch(ctx); pause = min(2*pause, retryAtMost) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(retryAfter):
+			case <-time.After(pause):
 			}
 		}
 	}
