@@ -40,8 +40,8 @@ const noBroker int32 = -1
 // stays makes one election a second and not a storm of them.
 const reelectAfter = time.Second
 
-// farewellTimeout is how long Stop waits for ZooKeeper to take /controller away. It goes with the session
-// anyhow.
+// farewellTimeout is how long Stop waits for the event in work, and then for ZooKeeper to take /controller
+// away. It goes with the session anyhow.
 const farewellTimeout = time.Second
 
 // slowEvent is when an event is worth a line in the log.
@@ -61,6 +61,10 @@ type Controller struct {
 	epoch    atomic.Int32 // of our own term, 0 while we are not the controller
 	numbers  numbers
 
+	// patience is the context of all calls to ZooKeeper of the event in work; impatient ends it.
+	patience  context.Context // belongs to run
+	impatient atomic.Pointer[context.CancelFunc]
+
 	// The rest belongs to run.
 	session   *zkmeta.Session // the life in which this broker is registered; nil before and between
 	watch     *zkmeta.Watch   // of /controller in that session
@@ -78,6 +82,8 @@ func New(opt Options) *Controller {
 		opt:     opt,
 		log:     opt.Log.With(zap.Int32("controller", opt.BrokerID)),
 		mailbox: newMailbox(),
+
+		patience: context.Background(),
 	}
 	c.opt.Client.ClientID = strconv.Itoa(int(opt.BrokerID))
 	c.newOutbox = func() outbox { return newSenders(c.opt.Client, c.log, &c.ended) }
@@ -92,7 +98,12 @@ func New(opt Options) *Controller {
 func (c *Controller) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
-	c.opt.ZK.OnLease(func(*zkmeta.Session, bool) { c.Reelect() }) // both ways: handle ends a term whose lease ran out
+	c.opt.ZK.OnLease(func(_ *zkmeta.Session, valid bool) {
+		if !valid {
+			c.hurry()
+		}
+		c.Reelect() // both ways: handle ends a term whose lease ran out
+	})
 	c.ended.Go(func() { c.run(ctx) })
 }
 
@@ -102,7 +113,16 @@ func (c *Controller) Stop() {
 		return
 	}
 	c.cancel()
+	late := time.AfterFunc(farewellTimeout, c.hurry)
+	defer late.Stop()
 	c.ended.Wait()
+}
+
+// hurry ends the calls that the event in work waits for, which ends the term.
+func (c *Controller) hurry() {
+	if cancel := c.impatient.Load(); cancel != nil {
+		(*cancel)()
+	}
 }
 
 // IsActive tells whether this broker is the controller, as far as it knows.
@@ -134,7 +154,9 @@ func (c *Controller) run(ctx context.Context) {
 	defer func() {
 		c.mailbox.close()
 		if c.term != nil && c.term.alive() {
-			c.giveBack(farewellTimeout)
+			ctx, cancel := context.WithTimeout(context.Background(), farewellTimeout)
+			c.giveBack(ctx)
+			cancel()
 		}
 		c.leaveSession()
 	}()
@@ -154,6 +176,10 @@ func (c *Controller) run(ctx context.Context) {
 // handle runs one event and ends the term if the event brought it to its end.
 func (c *Controller) handle(e event) {
 	start := time.Now()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c.patience = ctx
+	c.impatient.Store(&cancel)
 	e.run()
 	if took := time.Since(start); took > slowEvent {
 		c.log.Warn("Slow controller event", zap.String("event", e.name), zap.Duration("took", took))

@@ -17,7 +17,7 @@ func (c *Controller) elect() {
 	if c.session == nil || !c.session.LeaseValid() {
 		return // its next life, or the lease's return, will come as an event
 	}
-	active, err := c.session.ReadController(c.session.Context())
+	active, err := c.session.ReadController(c.patience)
 	switch {
 	case errors.Is(err, zkmeta.ErrNoNode):
 		c.resign()
@@ -30,7 +30,7 @@ func (c *Controller) elect() {
 		c.resign()
 		c.follow(active)
 	case c.term == nil: // left over from a term that ended in trouble
-		c.giveBack(c.session.Timeout())
+		c.giveBack(c.patience)
 		c.retry()
 	}
 }
@@ -52,7 +52,7 @@ func (c *Controller) stand() {
 		c.retry()
 		return
 	}
-	epoch, err := c.session.Elect(c.session.Context(), c.opt.BrokerID, time.Now().UnixMilli())
+	epoch, err := c.session.Elect(c.patience, c.opt.BrokerID, time.Now().UnixMilli())
 	var lost *zkmeta.LostError
 	switch {
 	case errors.As(err, &lost):
@@ -83,6 +83,7 @@ func (c *Controller) newTerm(epoch zkmeta.Epoch) *term {
 	t := &term{
 		opt:         &c.opt,
 		zk:          c.session,
+		patience:    func() context.Context { return c.patience },
 		epoch:       epoch,
 		cluster:     newCluster(),
 		batch:       newBatch(),
@@ -138,9 +139,7 @@ func (c *Controller) abandon(during string) {
 // giveBack deletes /controller, which this session holds though no term runs, or will soon (Kafka:
 // triggerControllerMove). The epoch is read, not remembered: after an election whose outcome stayed unknown
 // nobody knows it.
-func (c *Controller) giveBack(patience time.Duration) {
-	ctx, cancel := context.WithTimeout(c.session.Context(), patience)
-	defer cancel()
+func (c *Controller) giveBack(ctx context.Context) {
 	epoch, err := c.session.ReadControllerEpoch(ctx)
 	if err == nil {
 		err = c.session.Resign(ctx, epoch)

@@ -215,3 +215,50 @@ func TestAStoppedControllerAnswersAtOnce(t *testing.T) {
 		t.Error("an idle controller is active")
 	}
 }
+
+// The calls of a controller have more patience than its lease: without ZooKeeper it resigns when the lease ends, in the
+// middle of an event, and a stop does not wait for the event either.
+func TestACallThatWaitsForZooKeeperHoldsUpNeitherResignationNorStop(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		session time.Duration
+		end     func(t *testing.T, c *Controller)
+	}{
+		{"the lease ends", 2 * time.Second, func(t *testing.T, c *Controller) {
+			until(t, "the controller has resigned", func() bool { return !c.IsActive() })
+		}},
+		{"the broker stops", time.Minute, func(*testing.T, *Controller) {}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := startZooKeeper(t, zkserver.Options{Addr: "127.0.0.1:0", MinSessionTimeout: time.Second, MaxSessionTimeout: time.Minute})
+			defer server.Close()
+			cut := newCutter(t, server.Addr().String())
+			zk, err := zkmeta.Connect(context.Background(), zkmeta.Options{ConnectString: cut.addr(), SessionTimeout: test.session,
+				CallTimeout: time.Minute, Level: ibp.Latest})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer zk.Close()
+			if err := zk.Session().EnsurePaths(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			c := New(Options{BrokerID: 1, ZK: zk, Level: ibp.Latest, Log: zaptest.NewLogger(t)})
+			c.Start()
+			c.Registered(zk.Session())
+			until(t, "the controller is ready", func() bool { return c.IsActive() && c.mailbox.size() == 0 })
+			cut.kill()
+			begun := make(chan struct{})
+			c.mailbox.post(event{name: "test", run: func() {
+				close(begun)
+				c.term.readTopicNames()
+			}})
+			<-begun
+			test.end(t, c)
+			stopping := time.Now()
+			c.Stop()
+			if took := time.Since(stopping); took > 10*time.Second {
+				t.Errorf("the stop took %v", took)
+			}
+		})
+	}
+}

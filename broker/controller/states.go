@@ -70,7 +70,7 @@ func (t *term) writeStates(wanted states, failed failures,
 	if len(wanted) == 0 || !t.alive() {
 		return written, again
 	}
-	for tp, result := range write(t.zk.Context(), t.epoch, wanted) {
+	for tp, result := range write(t.patience(), t.epoch, wanted) {
 		switch err := result.Err; {
 		case err == nil:
 			st := wanted[tp]

@@ -17,14 +17,16 @@ import (
 // over is sticky, as in bufio.Writer: the state machines do not check each write, because a term that is over
 // reads, writes and sends nothing, and the loop throws it away when the event is done.
 type term struct {
-	opt     *Options
-	zk      *zkmeta.Session
-	epoch   zkmeta.Epoch
-	cluster *cluster
-	batch   *batch
-	out     outbox
-	post    func(event) // to the loop; dropped there once the term has ended
-	over    error       // why the term ended; nil while it lasts
+	opt *Options
+	zk  *zkmeta.Session
+	// patience is the context of calls to zk: that of the event in work.
+	patience func() context.Context
+	epoch    zkmeta.Epoch
+	cluster  *cluster
+	batch    *batch
+	out      outbox
+	post     func(event) // to the loop; dropped there once the term has ended
+	over     error       // why the term ended; nil while it lasts
 
 	watches     []*zkmeta.Watch // of the whole term
 	topicWatch  map[string]*zkmeta.Watch
@@ -61,7 +63,7 @@ func (t *term) read(call func(ctx context.Context) error) error {
 	if !t.alive() {
 		return t.over
 	}
-	err := call(t.zk.Context())
+	err := call(t.patience())
 	var failed *zkmeta.CallError
 	if errors.As(err, &failed) || inDoubt(err) {
 		t.end(err)
@@ -75,7 +77,7 @@ func (t *term) write(what string, call func(ctx context.Context) error) error {
 	if !t.alive() {
 		return t.over
 	}
-	err := call(t.zk.Context())
+	err := call(t.patience())
 	if inDoubt(err) {
 		t.end(err)
 	} else if err != nil {

@@ -26,7 +26,7 @@ func TestARewriteOfATopicUndoesNobodysPartitions(t *testing.T) {
 	s.must(err)
 	maps.Copy(a.Partitions, map[int32][]int32{1: {1}, 2: {1}})
 	s.must(tool.AddPartitions(ctx, "t", a))
-	s.c.term.writeTopic(s.c.term.cluster.topics["t"])
+	s.c.handle(event{name: "rewrite", run: func() { s.c.term.writeTopic(s.c.term.cluster.topics["t"]) }})
 	s.await("PartitionModifications")
 	after, err := tool.ReadTopic(ctx, "t")
 	s.must(err)
