@@ -235,6 +235,9 @@ func (l *Log) noteProducersLocked(b []byte) error {
 		if err := applyBatch(l.mu.producers, l.activeLocked(), batch); err != nil {
 			return err
 		}
+		if batch.IsControl() {
+			l.mu.dirChanged = true // a transaction index may have come to be
+		}
 		b = rest
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/zurau/zurau/broker/config"
@@ -66,7 +67,12 @@ func (l *Log) planFlush(wanted int64, active bool) (flushJob, error) {
 		return job, err
 	}
 	l.mu.lastFlush = time.Now()
-	if wanted <= l.mu.recoveryPoint && !l.mu.dirChanged {
+	last := len(l.mu.segments) - 1
+	if active {
+		last++
+	}
+	cut := slices.ContainsFunc(l.mu.segments[:last], func(s *segment) bool { return s.unsynced }) // or written to
+	if wanted <= l.mu.recoveryPoint && !l.mu.dirChanged && !cut {
 		return job, nil // another flush was faster
 	}
 	if err := l.saveTopicIDLocked(); err != nil {
@@ -78,10 +84,8 @@ func (l *Log) planFlush(wanted int64, active bool) (flushJob, error) {
 		}
 	}
 	job.end = l.activeLocked().base
-	last := len(l.mu.segments) - 1
 	if active {
 		job.end = l.mu.view.LogEndOffset
-		last++
 	}
 	for _, s := range l.mu.segments[:last] {
 		if !s.unsynced || !s.acquire() {

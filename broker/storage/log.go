@@ -143,7 +143,16 @@ func (l *Log) SetHighWatermark(hw int64) (moved bool) {
 }
 
 // publishLocked shows readers the log as it is now.
-func (l *Log) publishLocked() {
+func (l *Log) publishLocked() { l.showLocked(nil) }
+
+// publishSegmentsLocked does the same after the list of segments has changed.
+func (l *Log) publishSegmentsLocked() {
+	segments := slices.Clone(l.mu.segments)
+	l.showLocked(&segments)
+}
+
+// showLocked publishes all that readers see in one step: no reader may meet new offsets with old segments.
+func (l *Log) showLocked(segments *[]*segment) {
 	v := &l.mu.view
 	v.LastStableOffset = v.HighWatermark
 	if offset, ok := l.mu.producers.firstUnstable(); ok && offset < v.HighWatermark {
@@ -153,15 +162,7 @@ func (l *Log) publishLocked() {
 		l.breakLaw("log start <= LSO <= HW <= LEO does not hold: %+v", *v)
 		return
 	}
-	l.state.store(*v, l.activeLocked().size.Load(), nil)
-}
-
-// publishSegmentsLocked does the same after the list of segments has changed.
-func (l *Log) publishSegmentsLocked() {
-	v := l.mu.view
-	segments := slices.Clone(l.mu.segments)
-	l.state.store(v, l.activeLocked().size.Load(), &segments)
-	l.publishLocked()
+	l.state.store(*v, l.activeLocked().size.Load(), segments)
 }
 
 func (l *Log) activeLocked() *segment { return l.mu.segments[len(l.mu.segments)-1] }

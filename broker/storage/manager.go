@@ -95,7 +95,8 @@ type Manager struct {
 		sync.RWMutex
 		logs     map[topic.Partition]*Log
 		creating map[topic.Partition]bool
-		counts   map[*logDir]int // partition directories, the ones being created included
+		deleting map[topic.Partition]chan struct{} // closed when the directory has its other name
+		counts   map[*logDir]int                   // partition directories, the ones being created included
 		closed   bool
 	}
 }
@@ -169,9 +170,18 @@ func (m *Manager) Create(tp topic.Partition, id topic.ID) (*Log, error) {
 }
 
 // reserve finds the log that exists, or the directory for a new one, which nobody else will make then.
+//
+// A deletion of the same partition that is under way still has the directory under its name: a log made now
+// would find the old records in it, and lose the new ones with the renaming.
 func (m *Manager) reserve(tp topic.Partition) (*Log, *logDir, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for m.mu.deleting[tp] != nil {
+		done := m.mu.deleting[tp]
+		m.mu.Unlock()
+		<-done
+		m.mu.Lock()
+	}
 	switch {
 	case m.mu.closed:
 		return nil, nil, kerr.New(kerr.KafkaStorageError, "The log manager is closed")
@@ -224,7 +234,15 @@ func (m *Manager) Delete(tp topic.Partition) error {
 	}
 	delete(m.mu.logs, tp)
 	m.mu.counts[l.home]--
+	done := make(chan struct{})
+	m.mu.deleting[tp] = done
 	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		delete(m.mu.deleting, tp)
+		m.mu.Unlock()
+		close(done)
+	}()
 	return l.delete()
 }
 

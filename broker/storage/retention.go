@@ -72,7 +72,7 @@ func (l *Log) DeleteOldSegments(nowMS int64) (int, error) {
 	if n == 0 {
 		return 0, nil
 	}
-	return l.deleteOldest(p.segments[:n], why, conf)
+	return l.deleteOldest(p.segments[:n], p.LogEndOffset, why, conf)
 }
 
 // retentionFacts looks at the segments without the log's lock: the largest timestamp of a sealed one is read
@@ -94,15 +94,16 @@ func (l *Log) retentionFacts(p *picture, conf *config.Topic) ([]segmentFacts, er
 			if s.removed.Load() {
 				continue
 			}
-			return nil, l.diskError("find the age of segments of", err)
+			return nil, l.passingError("find the age of segments of", err)
 		}
 		facts[i].largestTimestamp = ts
 	}
 	return facts, nil
 }
 
-// deleteOldest takes the given segments off the front, provided that they are the front still.
-func (l *Log) deleteOldest(old []*segment, why string, conf *config.Topic) (int, error) {
+// deleteOldest takes the given segments off the front, provided that they are the front still and, where all
+// are to go, that the log end is where it was when they were judged: what was appended since is young.
+func (l *Log) deleteOldest(old []*segment, judgedEnd int64, why string, conf *config.Topic) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usable(); err != nil {
@@ -112,11 +113,11 @@ func (l *Log) deleteOldest(old []*segment, why string, conf *config.Topic) (int,
 		return 0, nil
 	}
 	if len(old) == len(l.mu.segments) {
-		if l.mu.view.HighWatermark < l.mu.view.LogEndOffset {
-			return 0, nil // it has grown since
+		if v := l.mu.view; v.LogEndOffset != judgedEnd || v.HighWatermark < v.LogEndOffset {
+			return 0, nil
 		}
 		if err := l.rollLocked(l.mu.view.LogEndOffset, conf); err != nil {
-			return 0, l.diskError("roll a new segment of", err)
+			return 0, l.passingError("roll a new segment of", err)
 		}
 	}
 	if err := l.renameAwayLocked(old); err != nil {

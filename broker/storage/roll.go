@@ -10,12 +10,12 @@ import (
 // shouldRollLocked says whether n more bytes go into a new segment (Java: LogSegment.shouldRoll).
 func (l *Log) shouldRollLocked(a appended, n int, conf *config.Topic) bool {
 	s := l.activeLocked()
+	if _, ok := relativeOffset(a.lastOffset, s.base); !ok {
+		return true
+	}
 	size := s.size.Load()
 	if size > int64(conf.SegmentBytes)-int64(n) {
 		return size > 0 // a first batch larger than a segment has one to itself
-	}
-	if _, ok := relativeOffset(a.lastOffset, s.base); !ok {
-		return true
 	}
 	if s.offsets.full(0) || s.times.full(1) {
 		return true

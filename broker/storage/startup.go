@@ -34,6 +34,7 @@ func Lock(o Options) (*Manager, error) {
 	m.life, m.cancel = context.WithCancel(context.Background())
 	m.mu.logs = make(map[topic.Partition]*Log)
 	m.mu.creating = make(map[topic.Partition]bool)
+	m.mu.deleting = make(map[topic.Partition]chan struct{})
 	m.mu.counts = make(map[*logDir]int)
 	if len(o.Dirs) == 0 {
 		m.cancel()

@@ -176,18 +176,24 @@ func (x *txnIndex) truncate(offset int64) error {
 func (x *txnIndex) reset() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.mu.txns, x.mu.loaded, x.mu.dirty = nil, true, true
+	x.mu.txns, x.mu.loaded, x.mu.dirty = nil, true, false
 	return removeIfExists(x.disk, x.path())
 }
 
-// sync makes the entries durable.
+// sync makes the entries durable, and that entries are gone.
 func (x *txnIndex) sync() error {
 	x.mu.Lock()
-	dirty := x.mu.dirty && len(x.mu.txns) > 0 && !x.mu.retired
+	dirty := x.mu.dirty && !x.mu.retired
 	x.mu.dirty = false
 	x.mu.Unlock()
 	if !dirty {
 		return nil
 	}
-	return syncPath(x.disk, x.path())
+	err := syncPath(x.disk, x.path())
+	if err != nil {
+		x.mu.Lock()
+		x.mu.dirty = true // without a descriptor to be had the next flush tries again
+		x.mu.Unlock()
+	}
+	return err
 }
