@@ -223,20 +223,22 @@ func (w *producing) nameLeader(answer *kmsg.ProduceResponseTopicPartition, tp to
 	if node == nil || slices.ContainsFunc(w.resp.Brokers, func(b kmsg.ProduceResponseBroker) bool { return b.NodeID == leader }) {
 		return
 	}
-	w.resp.Brokers = append(w.resp.Brokers, kmsg.ProduceResponseBroker{NodeID: leader, Host: node.Host, Port: node.Port, Rack: node.Rack})
+	w.resp.Brokers = append(w.resp.Brokers,
+		kmsg.ProduceResponseBroker{NodeID: leader, Host: node.Host, Port: node.Port, Rack: node.Rack})
 }
 
 // await parks the answer until each partition is replicated or has failed.
 func (w *producing) await(timeout time.Duration) *wire.Pending {
 	pending := wire.NewPending()
-	resp, waiting := w.resp, w.waiting
 	replica.AwaitReplication(timeout, w.waits, func(errs []error) {
 		for i, err := range errs {
 			if err != nil {
-				resp.Topics[waiting[i][0]].Partitions[waiting[i][1]].ErrorCode = codeFor(resp.Version, err)
+				t := &w.resp.Topics[w.waiting[i][0]]
+				answer := &t.Partitions[w.waiting[i][1]]
+				w.fail(answer, topic.Partition{Topic: t.Topic, ID: answer.Partition}, err)
 			}
 		}
-		pending.Complete(wire.Respond(&resp))
+		pending.Complete(wire.Respond(&w.resp))
 	})
 	return pending
 }

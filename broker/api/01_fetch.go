@@ -144,8 +144,8 @@ const (
 	convertedBytes   = 4 << 20
 )
 
-// limitConversion gives back what is beyond convertedBytes: its reader finds it by the next request. It begins anywhere, so that no
-// partition is always the one left out.
+// limitConversion gives back what is beyond convertedBytes: its reader finds it by the next request. It begins
+// anywhere, so that no partition is always the one left out.
 func (f *fetching) limitConversion() {
 	left, start := convertedBytes, rand.IntN(max(len(f.got), 1))
 	for i := range f.got {

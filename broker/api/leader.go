@@ -34,16 +34,19 @@ type node struct {
 	Rack *string
 }
 
-// currentLeader names a partition's leader and where clients of a listener reach it; the
-// node is nil when the leader is unknown or gone.
+// currentLeader names a partition's leader and where clients of a listener reach it; the node is nil when the leader is
+// unknown or gone. A replica hosted here learns of a new leader before the metadata does, and knows it best.
 func (h *Handler) currentLeader(listener string, tp topic.Partition) (id, epoch int32, n *node) {
 	snapshot := h.Metadata.Load()
-	p := snapshot.Partition(tp)
-	if p == nil {
-		return -1, -1, nil
+	id, epoch = -1, -1
+	if hosted := h.Replicas.Partition(tp); hosted != nil {
+		id, epoch = hosted.Leader()
 	}
-	if e, ok := snapshot.Endpoint(p.Leader, listener); ok {
-		n = &node{Host: e.Host, Port: e.Port, Rack: snapshot.Broker(p.Leader).Rack}
+	if p := snapshot.Partition(tp); p != nil && p.LeaderEpoch > epoch {
+		id, epoch = p.Leader, p.LeaderEpoch
 	}
-	return p.Leader, p.LeaderEpoch, n
+	if e, ok := snapshot.Endpoint(id, listener); ok {
+		n = &node{Host: e.Host, Port: e.Port, Rack: snapshot.Broker(id).Rack}
+	}
+	return id, epoch, n
 }

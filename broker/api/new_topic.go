@@ -73,7 +73,8 @@ func alreadyExists(name string) error {
 const maxPartitions = 100_000
 
 func tooManyPartitions(n int32) error {
-	return kerr.New(kerr.InvalidPartitions, "ZooKeeper cannot hold a topic of %d partitions, at most %d are allowed.", n, maxPartitions)
+	return kerr.New(kerr.InvalidPartitions,
+		"ZooKeeper cannot hold a topic of %d partitions, at most %d are allowed.", n, maxPartitions)
 }
 
 // placeReplicas spreads a topic over the live brokers.

@@ -133,7 +133,8 @@ func topicStates(req *kmsg.LeaderAndISRRequest) []kmsg.LeaderAndISRRequestTopicS
 
 // apply carries out one partition's state. isNew says that p is not in the map yet: a partition becomes visible only
 // with the role it was created for.
-func (m *Manager) apply(tp topic.Partition, id topic.ID, s *kmsg.LeaderAndISRRequestTopicPartition) (p *Partition, isNew bool, err error) {
+func (m *Manager) apply(tp topic.Partition, id topic.ID, s *kmsg.LeaderAndISRRequestTopicPartition) (
+	p *Partition, isNew bool, err error) {
 	if err := topic.ValidateName(tp.Topic); err != nil || tp.ID < 0 {
 		return nil, false, kerr.InvalidTopicException
 	}
@@ -179,8 +180,8 @@ func (m *Manager) apply(tp topic.Partition, id topic.ID, s *kmsg.LeaderAndISRReq
 	} else {
 		p.makeFollower(next)
 	}
-	m.state.Info("Leadership changed", zap.Stringer("partition", tp), zap.Int32("from", before.leader), zap.Int32("leader", s.Leader),
-		zap.Int32("leader_epoch", s.LeaderEpoch), zap.Int32s("isr", s.ISR), zap.Int32s("replicas", s.Replicas),
+	m.state.Info("Leadership changed", zap.Stringer("partition", tp), zap.Int32("from", before.leader),
+		zap.Int32("leader", s.Leader), zap.Int32("leader_epoch", s.LeaderEpoch), zap.Int32s("isr", s.ISR), zap.Int32s("replicas", s.Replicas),
 		zap.Int32("controller_epoch", s.ControllerEpoch))
 	return p, isNew, nil
 }

@@ -56,13 +56,10 @@ func (p *Partition) Topic() string { return p.tp.Topic }
 // Log is the partition's log on this broker.
 func (p *Partition) Log() *storage.Log { return p.log }
 
-// Leads tells whether this broker leads the partition.
-func (p *Partition) Leads() bool { return p.role.Load().leads }
-
 // Leader returns the leader's broker id and epoch as last told by a controller, -1 for none.
 func (p *Partition) Leader() (id, epoch int32) {
 	r := p.role.Load()
-	return r.leader, r.leaderEpoch
+	return max(r.leader, -1), r.leaderEpoch
 }
 
 // checkEpoch compares the leader epoch a client believes in with this replica's (KIP-320). -1 asks for no check.

@@ -158,7 +158,7 @@ func TestAnAppendUnderAnOldRoleDoesNotMoveTheHighWatermarkOfANewOne(t *testing.T
 			}
 		})
 		for range i % 50 {
-			p.Leads()
+			p.Leader()
 		}
 		mustLead(t, m, state{self, both, []int32{self, 2}, []int32{self, 2}, id})
 		before := p.log.View().HighWatermark
