@@ -204,14 +204,14 @@ func largeBombs() []badBatch {
 	}
 }
 
-// smallBombs take little more than 100 kB each, so that a hundred at once are no burden by themselves.
+// smallBombs take some 50 kB each, so that a hundred at once are no burden by themselves.
 func smallBombs() []badBatch {
 	lies := newBatch(1, join(uvarint(math.MaxUint32), []byte("rubbish")))
 	lies.attributes = int16(record.Snappy)
 	return []badBatch{
-		bomb(record.Gzip, 100, kerr.MessageTooLarge),
-		bomb(record.Zstd, 1024, kerr.MessageTooLarge),
-		rubbishBomb(record.Gzip, 100), rubbishBomb(record.Zstd, 1024), rubbishBomb(record.LZ4, 25), rubbishBomb(record.Snappy, 2),
+		bomb(record.Gzip, 70, kerr.MessageTooLarge),
+		bomb(record.Zstd, 500, kerr.MessageTooLarge),
+		rubbishBomb(record.Gzip, 50), rubbishBomb(record.Zstd, 500), rubbishBomb(record.LZ4, 12), rubbishBomb(record.Snappy, 1),
 		{name: "a snappy block that says it unpacks to 4 GiB", records: lies.bytes(), want: kerr.InvalidRecord},
 	}
 }

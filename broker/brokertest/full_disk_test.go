@@ -241,8 +241,13 @@ func TestAFullDiskOfTwoTakesOnlyItsOwnPartitions(t *testing.T) {
 			t.Errorf("refused with %v", err)
 		}
 	}
-	if code := <-waiting; code != kerr.KafkaStorageError.Code {
-		t.Errorf("a fetch that waited at another partition of the full disk: %d", code)
+	select {
+	case code := <-waiting:
+		if code != kerr.KafkaStorageError.Code {
+			t.Errorf("a fetch that waited at another partition of the full disk: %d", code)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("a fetch at another partition of the full disk still waits")
 	}
 	for version, want := range map[int16]*kerr.Error{3: kerr.NotLeaderOrFollower, 8: kerr.KafkaStorageError} {
 		if got, err := produce(n.Addr(), sick, version, newBatch(1, records(1)).bytes()); err != nil || got.ErrorCode != want.Code {

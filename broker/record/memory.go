@@ -66,7 +66,7 @@ type budget struct {
 	}
 }
 
-var decodeBudget = newBudget(max(16, 4*runtime.GOMAXPROCS(0)) << 20)
+var decodeBudget = newBudget(max(8, 4*runtime.GOMAXPROCS(0)) << 20)
 
 func newBudget(maxBytes int) *budget {
 	b := &budget{max: maxBytes}
