@@ -237,9 +237,8 @@ func (e *BrokerExistsError) Error() string {
 }
 func (e *BrokerExistsError) Unwrap() error { return ErrNodeExists }
 
-// RegisterBroker makes /brokers/ids/N and gives the broker epoch. The znode of an earlier session of this client or of
-// Options.PreviousSession, which the server has not removed yet (KAFKA-7165), is replaced; that of a foreign session
-// gives a *BrokerExistsError.
+// RegisterBroker makes /brokers/ids/N and gives the broker epoch. The znode of an earlier session of this client, which
+// the server has not removed yet (KAFKA-7165), is replaced; that of a foreign session gives a *BrokerExistsError.
 func (s *Session) RegisterBroker(ctx context.Context, b BrokerInfo) (epoch int64, err error) {
 	ctx, cancel := s.deadline(ctx)
 	defer cancel()

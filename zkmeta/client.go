@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,7 +26,6 @@ type Options struct {
 	CallTimeout       time.Duration // the deadline of a call, settling included. Default SessionTimeout
 	MaxInFlight       int           // unanswered requests at a time. Default 128
 	CreateChroot      bool          // brokers make the chroot when it is missing, clients do not
-	PreviousSession   int64         // session of this broker's last run, see RegisterBroker; 0 = not known
 	Auth              []Auth
 	SecureACLs        bool // zookeeper.set.acl
 	TLS               *tls.Config
@@ -56,10 +56,12 @@ type Client struct {
 		changed   chan struct{} // closed when session changes
 		onSession []func(*Session)
 		onLease   []func(*Session, bool)
-		registrar int64            // session that last registered a broker id, in this run or the one before
+		registrar int64            // session that last registered a broker id
 		reported  map[string]int64 // bad znode -> mzxid it was reported at
 	}
 	notes notes
+
+	confirmed atomic.Bool // a server has confirmed the end of the last session
 }
 
 var (
@@ -106,7 +108,6 @@ func Connect(ctx context.Context, opt Options) (*Client, error) {
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.mu.changed = make(chan struct{})
 	c.mu.reported = map[string]int64{}
-	c.mu.registrar = opt.PreviousSession
 	c.notes.wake = make(chan struct{}, 1)
 
 	failed := make(chan error, 1)
@@ -285,10 +286,9 @@ func (c *Client) Close() {
 	c.wg.Wait()
 }
 
-// CloseSession ends another session, one of a former run of this program, see the function CloseSession.
-func (c *Client) CloseSession(ctx context.Context, id int64, password []byte) error {
-	return closeSession(ctx, newDialer(ctx, c.opt.TLS, c.opt.SessionTimeout, len(c.servers)), c.servers, id, password)
-}
+// SessionClosed tells, after Close, whether a server has confirmed the end of the session. If not, it goes on until its
+// timeout.
+func (c *Client) SessionClosed() bool { return c.confirmed.Load() }
 
 // badZnode reports a znode that cannot be used, once for every change of it.
 func (c *Client) badZnode(path string, stat *Stat, err error) {

@@ -157,9 +157,8 @@ func TestABrokerThatWasKilledComesBackAtOnce(t *testing.T) {
 	killed.dialer.end() // nothing more is heard of it
 
 	begun := time.Now()
-	c := connect(t, zk.String(), func(o *Options) { o.PreviousSession = id })
-	must(t, c.CloseSession(ctx, id, password))
-	s := session(t, c)
+	must(t, CloseSession(ctx, zk.String(), id, password))
+	s := session(t, connect(t, zk.String()))
 	if epoch, err := s.RegisterBroker(ctx, plaintext(1, 9092)); err != nil || epoch <= before {
 		t.Errorf("registered with %d after %d, %v", epoch, before, err)
 	}
@@ -172,16 +171,19 @@ func TestABrokerThatWasKilledComesBackAtOnce(t *testing.T) {
 	}
 }
 
-// Without the password the znode of the last run is recognised by its owner and replaced.
-func TestAZombieOfTheLastRunIsReplaced(t *testing.T) {
+// A znode that the server has not taken away with the session of the last life is recognised by its owner and replaced.
+func TestAZombieOfTheLastLifeIsReplaced(t *testing.T) {
 	zk := startServer(t)
 	ctx := t.Context()
-	killed := session(t, connect(t, zk.String()))
-	must(t, killed.EnsurePaths(ctx))
-	before, err := killed.RegisterBroker(ctx, plaintext(1, 9092))
+	last := session(t, connect(t, zk.String()))
+	must(t, last.EnsurePaths(ctx))
+	before, err := last.RegisterBroker(ctx, plaintext(1, 9092))
 	must(t, err)
-	s := session(t, connect(t, zk.String(), func(o *Options) { o.PreviousSession = killed.ID() }))
-	if epoch, err := s.RegisterBroker(ctx, plaintext(1, 9092)); err != nil || epoch <= before {
+	c := connect(t, zk.String())
+	c.mu.Lock()
+	c.mu.registrar = last.ID()
+	c.mu.Unlock()
+	if epoch, err := session(t, c).RegisterBroker(ctx, plaintext(1, 9092)); err != nil || epoch <= before {
 		t.Errorf("registered with %d after %d, %v", epoch, before, err)
 	}
 }

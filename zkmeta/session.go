@@ -185,11 +185,14 @@ func (s *Session) farewell() {
 	s.dialer.end()
 	s.drain()
 	if confirmed {
+		s.client.confirmed.Store(true)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if err := closeSession(ctx, s.dialer, s.client.servers, s.id, s.password); err != nil {
+	err := closeSession(ctx, s.dialer, s.client.servers, s.id, s.password)
+	s.client.confirmed.Store(err == nil)
+	if err != nil {
 		s.client.log.Warn("the ZooKeeper session could not be closed and ends by its timeout",
 			zap.String("session", sessionText(s.id)), zap.Error(err))
 	}

@@ -169,10 +169,14 @@ func (s *Session) CreateTopic(ctx context.Context, name string, configs map[stri
 	} else if !errors.Is(err, ErrNoNode) {
 		return err
 	}
+	data := encodeTopic(a)
+	if err := s.fits(name, a, data); err != nil {
+		return err
+	}
 	if err := s.setOrCreateConfig(ctx, TopicEntity(name), configs); err != nil {
 		return err
 	}
-	err := s.createNew(ctx, TopicPath(name), encodeTopic(a))
+	err := s.createNew(ctx, TopicPath(name), data)
 	if errors.Is(err, ErrNodeExists) {
 		return kerr.New(kerr.TopicAlreadyExists, "Topic '%s' already exists.", name)
 	}
@@ -182,8 +186,21 @@ func (s *Session) CreateTopic(ctx context.Context, name string, configs map[stri
 // AddPartitions rewrites the assignment of a topic with more partitions. Any broker or tool may: there is no check of
 // the controller's epoch, only that the znode still is the one a was read from.
 func (s *Session) AddPartitions(ctx context.Context, name string, a TopicAssignment) error {
-	_, err := s.setVersion(ctx, TopicPath(name), encodeTopic(a), a.ZkVersion)
+	data := encodeTopic(a)
+	if err := s.fits(name, a, data); err != nil {
+		return err
+	}
+	_, err := s.setVersion(ctx, TopicPath(name), data, a.ZkVersion)
 	return err
+}
+
+// fits refuses an assignment that no request can carry: Kafka's brokers lose their connection over it.
+func (s *Session) fits(name string, a TopicAssignment, data []byte) error {
+	if size := len(s.full(TopicPath(name))) + len(data); size > maxRequest {
+		return kerr.New(kerr.InvalidPartitions, "The assignment of %d partitions takes %d bytes, and ZooKeeper %d in one request.",
+			len(a.Partitions), size, maxRequest)
+	}
+	return nil
 }
 
 // SetTopic rewrites an assignment as controller, if the znode still is the one a was read from, and gives its new

@@ -3,7 +3,32 @@ package zkmeta
 import (
 	"errors"
 	"testing"
+
+	"github.com/zurau/zurau/broker/kerr"
 )
+
+// More partitions than fit into a znode are refused before anything is written, the configuration neither.
+func TestATopicThatNoZnodeCanHoldIsRefused(t *testing.T) {
+	s := session(t, connect(t, startServer(t).String()))
+	ctx := t.Context()
+	must(t, s.EnsurePaths(ctx))
+	_, err := s.Elect(ctx, 1, 1)
+	must(t, err)
+	a := TopicAssignment{Partitions: map[int32][]int32{}}
+	for p := range int32(100_000) {
+		a.Partitions[p] = []int32{1}
+	}
+	if err := s.CreateTopic(ctx, "t", nil, a); kerr.CodeOf(err) != kerr.InvalidPartitions.Code {
+		t.Errorf("100,000 partitions: %v", err)
+	}
+	if _, err := s.Exists(ctx, TopicEntity("t").path()); !errors.Is(err, ErrNoNode) {
+		t.Errorf("its configuration: %v", err)
+	}
+	must(t, s.CreateTopic(ctx, "t", nil, TopicAssignment{Partitions: map[int32][]int32{0: {1}}}))
+	if err := s.AddPartitions(ctx, "t", a); kerr.CodeOf(err) != kerr.InvalidPartitions.Code {
+		t.Errorf("100,000 partitions more: %v", err)
+	}
+}
 
 func TestTopicsKeepWhatOthersPutIntoThem(t *testing.T) {
 	s := session(t, connect(t, startServer(t).String()))
