@@ -111,28 +111,26 @@ func (q *describing) bare(code int16, name *string) kmsg.MetadataResponseTopic {
 		IsInternal: name != nil && topic.IsInternal(*name)}
 }
 
-// asked describes one topic of the request, nil for a name that was asked for before.
+// asked describes one topic of the request, nil for one that was asked for before, by name or by id.
 func (q *describing) asked(ctx context.Context, t *kmsg.MetadataRequestTopic, seen map[string]bool) *kmsg.MetadataResponseTopic {
-	var out kmsg.MetadataResponseTopic
-	switch {
-	case t.Topic == nil:
-		out = q.byID(t.TopicID)
-	case seen[*t.Topic]:
+	var name string
+	if t.Topic != nil {
+		name = *t.Topic
+	} else {
+		known := q.snapshot.TopicByID(t.TopicID)
+		if known == nil {
+			missing := q.bare(kerr.UnknownTopicID.Code, nil)
+			missing.TopicID = t.TopicID
+			return &missing
+		}
+		name = known.Name
+	}
+	if seen[name] {
 		return nil
-	default:
-		seen[*t.Topic] = true
-		out = q.byName(ctx, *t.Topic)
 	}
+	seen[name] = true
+	out := q.byName(ctx, name)
 	return &out
-}
-
-func (q *describing) byID(id topic.ID) kmsg.MetadataResponseTopic {
-	if t := q.snapshot.TopicByID(id); t != nil {
-		return q.topic(t)
-	}
-	missing := q.bare(kerr.UnknownTopicID.Code, nil)
-	missing.TopicID = id
-	return missing
 }
 
 func (q *describing) byName(ctx context.Context, name string) kmsg.MetadataResponseTopic {

@@ -25,10 +25,16 @@ import (
 func (h *Handler) describeConfigs(ctx context.Context, _ *wire.Request, req *kmsg.DescribeConfigsRequest) wire.Reply {
 	h.refreshTopics(ctx, req)
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
+	answered := make(map[configResource]bool, len(req.Resources))
 	for i := range req.Resources {
 		asked := &req.Resources[i]
 		a := kmsg.DescribeConfigsResponseResource{ResourceType: asked.ResourceType, ResourceName: asked.ResourceName}
-		entries, err := h.entries(asked)
+		var entries []config.Entry
+		err := errRepeatedResource // ten bytes asked again and again would be kilobytes answered
+		if r := (configResource{asked.ResourceType, asked.ResourceName}); !answered[r] {
+			answered[r] = true
+			entries, err = h.entries(asked)
+		}
 		a.ErrorCode, a.ErrorMessage = h.outcome("describing a configuration", err)
 		if a.ErrorMessage == nil {
 			a.ErrorMessage = new(string) // Kafka's message is empty, never null
@@ -81,10 +87,12 @@ func (h *Handler) entries(asked *kmsg.DescribeConfigsRequestResource) ([]config.
 // altered a moment ago, here or elsewhere. What is known stays when ZooKeeper does not answer.
 func (h *Handler) refreshTopics(ctx context.Context, req *kmsg.DescribeConfigsRequest) {
 	var topics []zkmeta.Entity
+	listed := make(map[string]bool)
 	snapshot := h.Metadata.Load()
 	for i := range req.Resources {
 		r := &req.Resources[i]
-		if r.ResourceType == kmsg.ConfigResourceTypeTopic && snapshot.Topic(r.ResourceName) != nil {
+		if r.ResourceType == kmsg.ConfigResourceTypeTopic && !listed[r.ResourceName] && snapshot.Topic(r.ResourceName) != nil {
+			listed[r.ResourceName] = true
 			topics = append(topics, zkmeta.TopicEntity(r.ResourceName))
 		}
 	}

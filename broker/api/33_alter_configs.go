@@ -40,6 +40,8 @@ type configResource struct {
 	name string
 }
 
+var errRepeatedResource = kerr.New(kerr.InvalidRequest, "Each resource must appear at most once.")
+
 func itself(r *configResource) configResource { return *r }
 
 // String is the resource as Kafka's messages print it.
@@ -58,7 +60,7 @@ type alterOptions struct {
 // alterConfig alters one resource of a request.
 func (h *Handler) alterConfig(ctx context.Context, r configResource, o alterOptions) error {
 	if o.repeated {
-		return kerr.New(kerr.InvalidRequest, "Each resource must appear at most once.")
+		return errRepeatedResource
 	}
 	entity, err := h.alterable(r)
 	if err != nil {

@@ -454,6 +454,24 @@ func TestBrokerConfigsAreDescribedAndAltered(t *testing.T) {
 	}
 }
 
+// Ten bytes asked again and again must not become kilobytes answered.
+func TestAResourceIsDescribedOnceInAnAnswer(t *testing.T) {
+	a := ask(t, brokertest.Start(t), 0)
+	r := kmsg.NewPtrDescribeConfigsRequest()
+	for range 1000 {
+		r.Resources = append(r.Resources, kmsg.DescribeConfigsRequestResource{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "0"})
+	}
+	got := do[*kmsg.DescribeConfigsResponse](a, 4, r).Resources
+	if len(got) != 1000 || got[0].ErrorCode != 0 || len(got[0].Configs) == 0 {
+		t.Fatalf("%d answers, the first: %+v", len(got), got[0])
+	}
+	for _, again := range got[1:] {
+		if again.ErrorCode != kerr.InvalidRequest.Code || len(again.Configs) != 0 {
+			t.Fatalf("%d: %d keys", again.ErrorCode, len(again.Configs))
+		}
+	}
+}
+
 func TestDescribeConfigsRefusals(t *testing.T) {
 	a := ask(t, brokertest.Start(t), 0)
 	tests := []struct {
@@ -474,6 +492,19 @@ func TestDescribeConfigsRefusals(t *testing.T) {
 				t.Errorf("got %s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestATopicIsDescribedOnceInAnAnswer(t *testing.T) {
+	a := ask(t, brokertest.Start(t), 0)
+	a.mustCreate("f", 3)
+	name := "f"
+	id := a.metadata(12, name).Topics[0].TopicID
+	r := kmsg.NewPtrMetadataRequest()
+	r.Topics = []kmsg.MetadataRequestTopic{{TopicID: id}, {Topic: &name}, {TopicID: id}, {Topic: &name, TopicID: id}, {TopicID: [16]byte{9}}}
+	got := do[*kmsg.MetadataResponse](a, 12, r).Topics
+	if len(got) != 2 || got[0].ErrorCode != 0 || len(got[0].Partitions) != 3 || got[1].ErrorCode != kerr.UnknownTopicID.Code {
+		t.Errorf("%+v", got)
 	}
 }
 
