@@ -128,7 +128,12 @@ func (b *Broker) connect(ctx context.Context) (*zkmeta.Session, error) {
 		return nil, err
 	}
 	b.zk = zk
-	b.onStop(zk.Close)
+	b.onStop(func() {
+		zk.Close()
+		if b.registrar != nil && zk.SessionClosed() {
+			b.registrar.forgetSession()
+		}
+	})
 	session, err := zk.AwaitSession(ctx)
 	if err != nil {
 		return nil, err
@@ -214,6 +219,9 @@ func (b *Broker) join(ctx context.Context, session *zkmeta.Session) error {
 	b.onStop(b.producerIDs.Stop)
 	b.controller.Start()
 	b.onStop(b.controller.Stop)
+	// The session ends before the controller does: its registration and its office go in one transaction, as Kafka's do.
+	// A controller elected between the two would take this broker for alive and give it topics.
+	b.onStop(b.zk.Close)
 	if !b.static.InterBrokerProtocol.ControllerAllocatesProducerIDs() {
 		b.producerIDs.Prepare() // as brokers of that time do, so that /latest_producer_id_block tells the same
 	}

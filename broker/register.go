@@ -180,6 +180,15 @@ func (r *registrar) saveSession(s *zkmeta.Session) error {
 	return errors.Join(errs...)
 }
 
+// forgetSession is for a session that was closed: nobody need close it again.
+func (r *registrar) forgetSession() {
+	for dir := range r.metas {
+		if err := removeSavedSession(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+			r.logger.Warn("The closed ZooKeeper session is not forgotten", zap.String("dir", dir), zap.Error(err))
+		}
+	}
+}
+
 func hostName() string {
 	if name, err := os.Hostname(); err == nil {
 		return name

@@ -184,3 +184,14 @@ func TestConsumersOffsetsTokensAndElectionsGoRound(t *testing.T) {
 	}
 	must(t, s.RemovePreferredElection(ctx, epoch))
 }
+
+func TestAMissingChrootIsMadeAndSaidOnce(t *testing.T) {
+	zk := startServer(t)
+	log, lines := observed()
+	for range 2 {
+		connect(t, zk.at(zk.addr)+"/of/zurau", func(o *Options) { o.Logger = log })
+	}
+	if n := lines.FilterMessage("Created zookeeper path " + zk.chroot + "/of/zurau").Len(); n != 1 {
+		t.Errorf("it was said %d times", n)
+	}
+}

@@ -61,6 +61,8 @@ func (s *Session) createChroot(ctx context.Context) error {
 		}
 		_, err := s.createAt(ctx, chroot[:i], nil, Persistent, s.aclFor("/"))
 		switch {
+		case err == nil && i == len(chroot):
+			s.client.log.Info("Created zookeeper path " + chroot)
 		case errors.Is(err, ErrNodeExists):
 		case errors.Is(err, ErrNoAuth) && i < len(chroot): // a parent that others made and guard
 		case err != nil:

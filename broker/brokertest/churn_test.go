@@ -208,7 +208,18 @@ func TestTheControllerMovesOnWhenItsBrokerStops(t *testing.T) {
 		}
 		c.Node(id).Stop()
 		begun := time.Now()
-		createTopic(t, c.Bootstrap()[0], fmt.Sprintf("t%d", round), nil)
+		create := kmsg.NewPtrCreateTopicsRequest()
+		create.Version, create.TimeoutMillis = 5, 2000
+		one := kmsg.NewCreateTopicsRequestTopic()
+		one.Topic, one.NumPartitions, one.ReplicationFactor = fmt.Sprintf("t%d", round), 1, 1
+		create.Topics = append(create.Topics, one)
+		eventually(t, "the other broker creates topics", func() error {
+			r, err := atController[*kmsg.CreateTopicsResponse](c, create)
+			if err == nil && r.Topics[0].ErrorCode != 0 {
+				err = fmt.Errorf("error %d", r.Topics[0].ErrorCode)
+			}
+			return err
+		})
 		t.Logf("a topic %v after the controller stopped", time.Since(begun))
 		if next, newer := controllerOf(t, s); next == id || newer != epoch+1 {
 			t.Errorf("broker %d in epoch %d follows %d in %d", next, newer, id, epoch)
@@ -218,5 +229,18 @@ func TestTheControllerMovesOnWhenItsBrokerStops(t *testing.T) {
 		if err != nil || back.Epoch <= old.Epoch {
 			t.Errorf("broker epoch %d follows %d, %v", back.Epoch, old.Epoch, err)
 		}
+	}
+}
+
+// What a broker saves of its session serves to end it after a crash; a clean stop ends it and leaves nothing of it.
+func TestACleanStopLeavesNoSessionBehind(t *testing.T) {
+	c := Start(t)
+	saved := filepath.Join(c.Node(0).Dir(), ".zookeeper-session")
+	if info, err := os.Stat(saved); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("while the broker runs: %v, %v", info, err)
+	}
+	c.Node(0).Stop()
+	if _, err := os.Stat(saved); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", saved, err)
 	}
 }
