@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -268,6 +269,10 @@ func (l *Log) makeWritableLocked() error {
 		}
 		l.warn("Found a corrupted index file corresponding to log file %s, rebuilding index files...", s.path(logSuffix))
 		found, err := s.recover(l.Config(), nil, nil)
+		var tooFar *overflow
+		if errors.As(err, &tooFar) {
+			return l.breakLaw("%v; the next start splits it", err)
+		}
 		if err != nil {
 			return err
 		}

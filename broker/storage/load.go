@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/zurau/zurau/broker/config"
@@ -18,11 +19,40 @@ type loadOptions struct {
 	highWatermark int64
 	clean         bool // the last stop was a clean one: contents and indexes are as they should be
 	cleaned       bool // a cleaner has been here: gaps between offsets are to be expected
+
+	sameBoot bool // the machine has not been restarted since the last process wrote here
+
+	notSplit []int64 // bases of segments whose far offsets are damage, found on the way
 }
 
-// loadLog opens the log in dir. After a clean stop no batch but the last is looked at; otherwise everything
-// from the recovery point on is read, checked, and cut where it stops being good.
+// loadLog opens the log in dir, after its overflowed segments were split.
 func loadLog(home *logDir, dir string, tp topic.Partition, conf *config.Topic, o loadOptions) (*Log, error) {
+	for {
+		l, err := loadOnce(home, dir, tp, conf, o)
+		if err == nil || l == nil {
+			return l, err
+		}
+		var tooFar *overflow
+		if errors.As(err, &tooFar) { // each time it is about one segment less
+			l.mu.Lock()
+			err = l.splitLocked(tooFar)
+			l.mu.Unlock()
+			o.cleaned = true // who made such a segment was a cleaner
+			if isLogDamage(err) {
+				l.warn("Segment %d is damaged: %v", tooFar.segment.base, err)
+				o.notSplit, err = append(o.notSplit, tooFar.segment.base), nil
+			}
+		}
+		if l.abandon(err) != nil {
+			return nil, err
+		}
+	}
+}
+
+// loadOnce opens the log in dir. After a clean stop no batch but the last is looked at; otherwise everything
+// from the recovery point on is read, checked, and cut where it stops being good. The log is returned with an error
+// about its segments too, and is to be abandoned then.
+func loadOnce(home *logDir, dir string, tp topic.Partition, conf *config.Topic, o loadOptions) (*Log, error) {
 	l := &Log{home: home, partition: tp, dir: dir}
 	l.config.Store(conf)
 	l.mu.Lock()
@@ -48,10 +78,10 @@ func loadLog(home *logDir, dir string, tp topic.Partition, conf *config.Topic, o
 	}
 	l.mu.producers = newProducerState(home.disk, dir, tp, files.snapshots)
 	if err := l.mu.producers.removeStraySnapshots(l.basesLocked()); err != nil {
-		return nil, err
+		return l, err
 	}
 	if err := l.repairLocked(files, conf); err != nil {
-		return nil, err
+		return l, err
 	}
 	var end int64
 	if o.clean {
@@ -63,7 +93,7 @@ func loadLog(home *logDir, dir string, tp topic.Partition, conf *config.Topic, o
 		err = l.rebuildEpochsLocked()
 	}
 	if err != nil {
-		return nil, err
+		return l, err
 	}
 	return l, l.beginLocked(end, o)
 }
@@ -118,6 +148,7 @@ func (l *Log) openSegmentsLocked(files partitionFiles, conf *config.Topic, o loa
 	for _, base := range files.bases {
 		s := newSegment(disk, l.dir, base, conf.SegmentIndexBytes)
 		s.size.Store(files.sizes[base])
+		s.farIsDamage = slices.Contains(o.notSplit, base)
 		s.jitterMS = jitter(conf)
 		l.mu.segments = append(l.mu.segments, s)
 	}

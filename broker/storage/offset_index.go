@@ -38,10 +38,13 @@ func newOffsetIndex(disk fileSystem, dir string, base int64, maxBytes int32) off
 	}}
 }
 
-// relative turns an offset into one that fits an entry; false when it is out of an entry's reach.
+// maxRelative is how far an entry reaches behind its segment's base.
+const maxRelative = math.MaxInt32
+
+// relativeOffset turns an offset into one that fits an entry; false when it is out of an entry's reach.
 func relativeOffset(offset, base int64) (int32, bool) {
 	d := offset - base
-	return int32(d), d >= 0 && d <= math.MaxInt32
+	return int32(d), d >= 0 && d <= maxRelative
 }
 
 // append adds an entry unless it says nothing new.

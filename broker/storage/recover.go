@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,8 +15,7 @@ import (
 // recoverLocked reads every segment from the one with the recovery point on: checksums, indexes, epochs and the
 // producer state come out of it, and where a batch is not whole and sound the log ends. It returns the log end.
 //
-// A log that no cleaner has touched ends before a hole as well: a power failure may keep the next segment,
-// whose name the file system wrote down early, and lose the tail of this one.
+// It ends before a hole as well, where that can only be a tail that a power failure took; see lostTail.
 func (l *Log) recoverLocked(o loadOptions, conf *config.Topic) (end int64, err error) {
 	first := 0
 	for first+1 < len(l.mu.segments) && l.mu.segments[first+1].base <= o.recoveryPoint {
@@ -48,15 +48,85 @@ func (l *Log) recoverLocked(o loadOptions, conf *config.Topic) (end int64, err e
 		}
 		l.mu.epochsChanged = l.mu.epochsChanged || found.epochs
 		end = found.end
-		hole := i+1 < len(l.mu.segments) && l.mu.segments[i+1].base > end && !o.cleaned && !conf.CleanupCompact
+		lost := false
 		if found.cut > 0 {
 			l.sayCut(s, found)
+		} else if i+1 < len(l.mu.segments) && l.mu.segments[i+1].base > end {
+			if lost, err = l.lostTailLocked(o, conf, s.base, end, l.mu.segments[i+1].base); err != nil {
+				return 0, err
+			}
 		}
-		if found.cut > 0 || hole {
+		if found.cut > 0 || lost {
 			return end, l.dropAfterLocked(i)
 		}
 	}
 	return end, nil
+}
+
+// lostTailLocked decides about a gap between the end of a segment and the base of the next one. A power failure may
+// keep the next segment, whose name the file system wrote down early, and lose the tail of this one: the log then
+// ends here, and what is behind comes again from the leader. But gaps can be as they should be, behind a cleaner's
+// work, replicated from a leader whose cleaner worked, or where offsets jumped out of reach of an index. The data
+// goes only if nothing speaks for that; a process that was merely killed has lost no tail.
+func (l *Log) lostTailLocked(o loadOptions, conf *config.Topic, base, end, next int64) (bool, error) {
+	because := ""
+	switch {
+	case o.sameBoot:
+		because = "the machine has not been restarted since they were written"
+	case o.cleaned || conf.CleanupCompact:
+		because = "the log is compacted"
+	case next-base > maxRelative:
+		because = "the next segment is out of reach of this one's index"
+	default:
+		gaps, err := l.hasGapsLocked()
+		if err != nil {
+			return false, err
+		}
+		if gaps {
+			because = "there are gaps inside segments too"
+		}
+	}
+	if because == "" {
+		l.warn("Offsets %d to %d are missing between segments %d and %d: a power failure took the end of the first, and "+
+			"the log ends there", end, next-1, base, next)
+		return true, nil
+	}
+	l.warn("Offsets %d to %d are missing between segments %d and %d; what follows is kept, since %s", end, next-1, base,
+		next, because)
+	return false, nil
+}
+
+// hasGapsLocked tells whether offsets are missing between batches of any one segment.
+func (l *Log) hasGapsLocked() (bool, error) {
+	for _, s := range l.mu.segments {
+		f, err := s.handle()
+		if err != nil {
+			return false, err
+		}
+		if hasGaps(f, s.base, s.size.Load()) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func hasGaps(f file, next, size int64) bool {
+	scan := scanHeaders(f, 0, size)
+	defer scan.done()
+	for first := true; ; first = false {
+		h, _, err := scan.next()
+		if err != nil || h == nil {
+			return false
+		}
+		if h.Magic() < 2 && h.Codec() != record.None {
+			next = h.NextOffset() // its first offset is not in the header
+			continue
+		}
+		if !first && h.BaseOffset() > next {
+			return true
+		}
+		next = h.NextOffset()
+	}
 }
 
 // sayCut tells the operator, in the words Kafka has for it, what a crash has cost.
@@ -67,13 +137,15 @@ func (l *Log) sayCut(s *segment, f recovered) {
 
 // dropAfterLocked deletes the segments behind index i: what follows a cut is not a continuation.
 func (l *Log) dropAfterLocked(i int) error {
-	gone := l.mu.segments[i+1:]
+	gone := slices.Clone(l.mu.segments[i+1:])
 	if len(gone) == 0 {
 		return nil
 	}
 	l.warn("Deleting %d unflushed segments from offset %d on", len(gone), l.mu.segments[i+1].base)
 	for _, s := range newestFirst(gone) {
+		l.mu.segments = l.mu.segments[:len(l.mu.segments)-1] // even if the rest cannot be deleted
 		renamed, err := s.renameFiles(deletedSuffix)
+		s.Release()
 		if err != nil {
 			return err
 		}
@@ -82,9 +154,7 @@ func (l *Log) dropAfterLocked(i int) error {
 				return err
 			}
 		}
-		s.Release()
 	}
-	l.mu.segments = l.mu.segments[:i+1]
 	l.mu.dirChanged = true
 	return nil
 }
@@ -163,6 +233,9 @@ func (s *segment) recover(conf *config.Topic, p *producerState, epochs *epochCac
 
 // fits tells whether a sound batch can be the next one of this segment.
 func (s *segment) fits(b record.Batch, next int64, notFirst bool) error {
+	if b.LastOffset()-s.base > maxRelative && !s.farIsDamage {
+		return &overflow{s, b.LastOffset()}
+	}
 	if _, ok := relativeOffset(b.LastOffset(), s.base); !ok {
 		return kerr.New(kerr.CorruptMessage, "offset %d does not belong behind base %d", b.LastOffset(), s.base)
 	}

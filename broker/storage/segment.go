@@ -64,6 +64,7 @@ type segment struct {
 	bytesSinceIndex  int64
 	preallocatedSize int64 // length of the .log when it is longer than its batches, else 0
 	unsynced         bool  // written to since the last sync
+	farIsDamage      bool  // an offset out of reach is a damaged one, not a reason to split
 
 	mu struct {
 		sync.Mutex

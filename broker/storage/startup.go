@@ -183,6 +183,11 @@ func (m *Manager) loadDir(d *logDir) error {
 		}
 		return err
 	}
+	sameBoot, err := d.takeBoot(bootID())
+	if err != nil {
+		d.fail(fmt.Sprintf("Error while loading log dir %s", d.path), err)
+		return nil
+	}
 	points := d.readLenient(recoveryPointCheckpoint, "resetting the recovery checkpoint to 0")
 	starts := d.readLenient(logStartCheckpoint, "resetting to the base offset of the first segment")
 	marks := d.readLenient(highWatermarkCheckpoint, "resetting to the log start offsets")
@@ -201,7 +206,8 @@ func (m *Manager) loadDir(d *logDir) error {
 				tp := dir.partition
 				_, wasCleaned := cleaned[tp]
 				failed = m.loadOne(d, dir, loadOptions{
-					recoveryPoint: points[tp], logStart: starts[tp], highWatermark: marks[tp], clean: d.clean, cleaned: wasCleaned,
+					recoveryPoint: points[tp], logStart: starts[tp], highWatermark: marks[tp],
+					clean: d.clean, cleaned: wasCleaned, sameBoot: sameBoot,
 				})
 			}
 			errs <- failed
