@@ -94,19 +94,19 @@ func (l *loop) run() {
 	defer sweeps.Stop()
 	for {
 		l.maybeSnapshot(l.opts.SnapCount)
-		inbox, commits := l.inbox, l.commits
+		inbox, commits, tick := l.inbox, l.commits, ticks.C
 		if len(l.batch.deliveries) == 0 && len(l.batch.entries) == 0 {
 			commits = nil
 		}
 		if len(l.batch.entries) > batchLimit {
-			inbox = nil
+			inbox, tick = nil, nil // nobody can be heard meanwhile, so nobody expires
 		}
 		select {
 		case m := <-inbox:
 			l.handle(m)
 		case commits <- l.batch:
 			l.batch = batch{}
-		case <-ticks.C:
+		case <-tick:
 			l.expire()
 		case <-sweeps.C:
 			l.sweep(time.Now())
