@@ -96,13 +96,22 @@ var errDone = errors.New("done")
 func (c *Conn) serve() {
 	err := c.loop(c.ctx)
 	if err == errDone && c.queue != nil {
-		err = c.queue.awaitEmpty()
+		err = c.settle()
 	}
 	c.close()
 	if c.queue != nil {
 		c.queue.writers.Wait()
 	}
 	c.report(err)
+}
+
+// settle sends the replies still owed to a client that sends no more. It may have gone, and a produce may wait for
+// weeks: nobody waits for it longer than a connection may be idle.
+func (c *Conn) settle() error {
+	if idle := c.server.options.IdleTimeout; idle > 0 {
+		defer time.AfterFunc(idle, c.close).Stop()
+	}
+	return c.queue.awaitEmpty()
 }
 
 // loop reads and answers requests until the connection is to end, and returns why.

@@ -90,6 +90,19 @@ func TestConnectionStopsReadingAtSixtyFourDelayedReplies(t *testing.T) {
 	<-done
 }
 
+func TestAClientThatIsGoneIsNotOwedRepliesForEver(t *testing.T) {
+	pending := make(chan struct{}, 1)
+	s := startServer(t, func(context.Context, *Request) Reply {
+		pending <- struct{}{}
+		return Later(NewPending()) // a promise nobody keeps
+	}, func(o *ServerOptions) { o.IdleTimeout = 50 * time.Millisecond })
+	c := dial(t, s)
+	c.request(produceRequest(-1, 1), 1)
+	<-pending
+	_ = c.Close()
+	eventually(t, "the connection is given up", func() bool { return s.ConnectionCount() == 0 })
+}
+
 func TestCloseReplyHangsUpBehindTheRepliesOwed(t *testing.T) {
 	p := NewPending()
 	var n atomic.Int32
