@@ -67,7 +67,7 @@ func createdTopic(name string) kmsg.CreateTopicsResponseTopic {
 // createTopic plans and, unless it is only to be validated, makes one topic of the request.
 func (h *Handler) createTopic(ctx context.Context, asked *kmsg.CreateTopicsRequestTopic, twice map[string]bool,
 	validateOnly bool) (t newTopic, id topic.ID, err error) {
-	if !h.Controller.IsActive() {
+	if !h.controls() {
 		return t, id, kerr.NotController
 	}
 	if twice[asked.Topic] {

@@ -60,7 +60,7 @@ func (h *Handler) deleteTopics(ctx context.Context, _ *wire.Request, req *kmsg.D
 // refuseDeletion says why no topic of the request can be deleted, nil if they can.
 func (h *Handler) refuseDeletion(req *kmsg.DeleteTopicsRequest) error {
 	switch {
-	case !h.Controller.IsActive():
+	case !h.controls():
 		return kerr.NotController
 	case !h.Config.Broker().DeleteTopicEnable && req.Version < 3:
 		return kerr.InvalidRequest

@@ -55,7 +55,7 @@ func (h *Handler) createPartitions(
 // growTopic adds partitions to one topic of the request and returns the new ones with their replicas.
 func (h *Handler) growTopic(ctx context.Context, asked *kmsg.CreatePartitionsRequestTopic, twice map[string]bool,
 	validateOnly bool) (map[int32][]int32, error) {
-	if !h.Controller.IsActive() {
+	if !h.controls() {
 		return nil, kerr.NotController
 	}
 	if twice[asked.Topic] {

@@ -37,3 +37,9 @@ func (h *Handler) session(ctx context.Context) (*zkmeta.Session, error) {
 	defer cancel()
 	return h.ZK.AwaitSession(ctx)
 }
+
+// controls tells whether this broker is the controller and has told itself so: before its first UpdateMetadata it
+// would plan with a picture of the cluster in which the broker it succeeds still lives.
+func (h *Handler) controls() bool {
+	return h.Controller.IsActive() && h.Metadata.Load().ControllerID() == h.BrokerID
+}
