@@ -151,7 +151,9 @@ func (l *Log) AbortedTxns(fetchOffset int64, r Read) ([]AbortedTxn, error) {
 	var found []AbortedTxn
 	for _, s := range r.picture[r.index:] {
 		var complete bool
-		found, complete, err = s.txns.collect(found, fetchOffset, upper)
+		if err = l.proveTxns(s); err == nil {
+			found, complete, err = s.txns.collect(found, fetchOffset, upper)
+		}
 		if s.removed.Load() && errors.Is(err, fs.ErrNotExist) {
 			return nil, kerr.New(kerr.OffsetOutOfRange, "The segments of partition %s at offset %d have just been deleted",
 				l.partition, fetchOffset)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/zurau/zurau/broker/config"
+	"github.com/zurau/zurau/broker/record"
 )
 
 // Everything beside the batches can be had from the batches. This file does so, for what is missing or damaged.
@@ -56,6 +57,101 @@ func (l *Log) producersAtLocked(offset int64) (*producerState, error) {
 		return nil, err
 	}
 	return p, l.replayLocked(p, p.end, offset)
+}
+
+// proveTxns makes sure that a transaction index which lists nothing has not lost its file: a clean stop says that all
+// is there, and nobody looks again. The first read_committed reader of such a segment looks for the marker of an
+// aborted transaction in it, once, where the log has had transactions at all.
+func (l *Log) proveTxns(s *segment) error {
+	if doubt, err := s.txns.doubtful(); err != nil || !doubt {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if doubt, err := s.txns.doubtful(); err != nil || !doubt || !l.transactionalLocked() {
+		return err
+	}
+	aborts, err := s.hasAbort()
+	if err != nil {
+		return err
+	}
+	if !aborts {
+		s.txns.prove()
+		return nil
+	}
+	l.warn("Transactions were aborted in segment %d and its index %s lists none; it is built again", s.base, s.txns.path())
+	p, err := l.producersAtLocked(s.base)
+	if err != nil {
+		return err
+	}
+	l.mu.dirChanged, s.unsynced = true, true
+	return s.rebuildTxns(p)
+}
+
+// transactionalLocked tells whether transactions have been seen in this log. Producers that were silent for a day
+// are forgotten, indexes are not.
+func (l *Log) transactionalLocked() bool {
+	for _, e := range l.mu.producers.producers {
+		if e.coordinatorEpoch >= 0 || e.txnFirstOffset != noOffset {
+			return true
+		}
+	}
+	return slices.ContainsFunc(l.mu.segments, func(s *segment) bool { return s.txns.listsSome() })
+}
+
+// hasAbort looks for the marker of an aborted transaction by the headers of the batches.
+func (s *segment) hasAbort() (bool, error) {
+	f, err := s.handle()
+	if err != nil {
+		return false, err
+	}
+	size := s.size.Load()
+	scan := scanHeaders(f, 0, size)
+	defer scan.done()
+	for {
+		h, at, err := scan.next()
+		if err != nil && !isLogDamage(err) {
+			return false, err
+		}
+		if err != nil || h == nil {
+			return false, nil
+		}
+		if !h.IsControl() {
+			continue
+		}
+		r := batchReader{f: f, position: at, end: size}
+		b, _, err := r.next()
+		if err != nil && !isLogDamage(err) {
+			return false, err
+		}
+		if m, ok, err := record.ParseEndTxnMarker(b); b != nil && err == nil && ok && m.Type == record.Abort {
+			return true, nil
+		}
+	}
+}
+
+// rebuildTxns fills the transaction index from the batches; p is the producer state before them.
+func (s *segment) rebuildTxns(p *producerState) error {
+	f, err := s.handle()
+	if err != nil {
+		return err
+	}
+	if err := s.txns.reset(); err != nil {
+		return err
+	}
+	r := batchReader{f: f, end: s.size.Load()}
+	for {
+		b, _, err := r.next()
+		if err != nil && !isLogDamage(err) {
+			return err
+		}
+		if err != nil || b == nil {
+			return nil
+		}
+		if err := applyBatch(p, s, b); err != nil {
+			return err
+		}
+	}
 }
 
 // rebuildEpochsLocked finds the leader epochs in the batches, for a log that has none written down. A log whose last batch

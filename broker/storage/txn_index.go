@@ -69,6 +69,7 @@ type txnIndex struct {
 		txns    []AbortedTxn
 		retired bool // the segment was removed: its file is not ours any more
 		dirty   bool // written to since the last sync
+		proven  bool // the list is known to be that of the segment's markers
 	}
 }
 
@@ -104,6 +105,32 @@ func (x *txnIndex) check() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.loadLocked()
+}
+
+// doubtful tells whether the index lists nothing, while nobody has looked whether that is right.
+func (x *txnIndex) doubtful() (bool, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.mu.proven {
+		return false, nil
+	}
+	if err := x.loadLocked(); err != nil {
+		return false, err
+	}
+	x.mu.proven = len(x.mu.txns) > 0
+	return !x.mu.proven, nil
+}
+
+func (x *txnIndex) listsSome() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.mu.txns) > 0
+}
+
+func (x *txnIndex) prove() {
+	x.mu.Lock()
+	x.mu.proven = true
+	x.mu.Unlock()
 }
 
 // append adds an aborted transaction; markers come in order, so must the entries.
@@ -176,7 +203,7 @@ func (x *txnIndex) truncate(offset int64) error {
 func (x *txnIndex) reset() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.mu.txns, x.mu.loaded, x.mu.dirty = nil, true, false
+	x.mu.txns, x.mu.loaded, x.mu.dirty, x.mu.proven = nil, true, false, true
 	return removeIfExists(x.disk, x.path())
 }
 
