@@ -164,6 +164,7 @@ func (b *Broker) loadStorage(ctx context.Context, session *zkmeta.Session) error
 func (b *Broker) buildRooms() error {
 	id := b.registrar.id
 	registry := metrics.New()
+	b.storage.Measure(registry)
 	b.metadata = metadata.New()
 	b.replicas = replica.NewManager(replica.Options{
 		BrokerID: id, Storage: b.storage, RefreshTopic: b.refreshTopic, Logger: b.root.Named("kafka.server.ReplicaManager")})

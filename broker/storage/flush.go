@@ -104,6 +104,9 @@ func (l *Log) planFlush(wanted int64, active bool) (flushJob, error) {
 }
 
 func (j *flushJob) run(l *Log) error {
+	if h := l.home.flushes.Load(); h != nil && len(j.segments) > 0 {
+		defer h.ObserveSince(time.Now())
+	}
 	for _, path := range j.snapshots {
 		if err := syncPath(l.home.disk, path); err != nil {
 			return err

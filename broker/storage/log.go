@@ -13,6 +13,7 @@ import (
 
 	"github.com/zurau/zurau/broker/config"
 	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/metrics"
 	"github.com/zurau/zurau/broker/topic"
 )
 
@@ -33,7 +34,8 @@ type Log struct {
 	config atomic.Pointer[config.Topic]
 	state  published
 	broken atomic.Pointer[brokenLaw]
-	closed atomic.Bool // set under mu: closed or deleted, the segments are given back
+	series *metrics.Registry // the log's part of the metrics page, nil without one; under Manager.mu
+	closed atomic.Bool       // set under mu: closed or deleted, the segments are given back
 
 	mu struct {
 		sync.Mutex

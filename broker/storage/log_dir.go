@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/zurau/zurau/broker/metrics"
 	"github.com/zurau/zurau/broker/topic"
 )
 
@@ -37,8 +38,9 @@ type logDir struct {
 	recoveryPoints       func(*logDir) map[topic.Partition]int64
 
 	failure atomic.Pointer[dirFailure]
-	clean   bool // the last stop was a clean one; set while loading
-	loaded  bool // every log was opened; without that there is no clean stop
+	flushes atomic.Pointer[metrics.Histogram] // durations in ms, nil until Measure
+	clean   bool                              // the last stop was a clean one; set while loading
+	loaded  bool                              // every log was opened; without that there is no clean stop
 
 	mu struct {
 		sync.Mutex

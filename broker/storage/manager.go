@@ -13,6 +13,7 @@ import (
 
 	"github.com/zurau/zurau/broker/config"
 	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/metrics"
 	"github.com/zurau/zurau/broker/topic"
 )
 
@@ -97,6 +98,7 @@ type Manager struct {
 		creating map[topic.Partition]bool
 		deleting map[topic.Partition]chan struct{} // closed when the directory has its other name
 		counts   map[*logDir]int                   // partition directories, the ones being created included
+		page     *metrics.Registry                 // nil until Measure
 		closed   bool
 	}
 }
@@ -166,6 +168,7 @@ func (m *Manager) Create(tp topic.Partition, id topic.ID) (*Log, error) {
 		return nil, err
 	}
 	m.mu.logs[tp] = l
+	l.measure(m.mu.page)
 	return l, nil
 }
 
@@ -233,6 +236,7 @@ func (m *Manager) Delete(tp topic.Partition) error {
 		return kerr.New(kerr.UnknownTopicOrPartition, "There is no log for partition %s", tp)
 	}
 	delete(m.mu.logs, tp)
+	l.unmeasure()
 	m.mu.counts[l.home]--
 	done := make(chan struct{})
 	m.mu.deleting[tp] = done
