@@ -246,7 +246,16 @@ func TestEverythingAtOnce(t *testing.T) {
 				return
 			}
 			l.SetHighWatermark(l.View().LogEndOffset)
-			if i%300 == 299 {
+			switch i % 300 {
+			case 100:
+				if err := l.DeleteRecordsTo(l.View().HighWatermark - 3); err != nil {
+					t.Error(err)
+				}
+			case 200, 201, 202:
+				if err := l.TruncateFullyAndStartAt(l.View().LogEndOffset + 5); err != nil {
+					t.Error(err)
+				}
+			case 299:
 				if err := l.TruncateTo(l.View().LogEndOffset - 7); err != nil {
 					t.Error(err)
 				}
@@ -255,14 +264,19 @@ func TestEverythingAtOnce(t *testing.T) {
 	})
 	until("read", func() error {
 		v := l.View()
-		if v.LogStartOffset > v.LastStableOffset || v.LastStableOffset > v.HighWatermark || v.HighWatermark > v.LogEndOffset {
+		r, err := l.Read(max(v.LogStartOffset, v.HighWatermark-20), 4000, v.HighWatermark, true)
+		if err != nil || r.Region.N == 0 {
+			return err
+		}
+		defer r.Region.Release.Release()
+		_, err = l.AbortedTxns(v.LogStartOffset, r)
+		return err
+	})
+	until("see", func() error {
+		if v := l.View(); !v.ordered() {
 			return fmt.Errorf("torn view %+v", v)
 		}
-		r, err := l.Read(max(v.LogStartOffset, v.HighWatermark-20), 4000, v.HighWatermark, true)
-		if err == nil && r.Region.N > 0 {
-			r.Region.Release.Release()
-		}
-		return err
+		return nil
 	})
 	until("read from the start", func() error {
 		r, err := l.Read(l.View().LogStartOffset, 4000, 1<<40, true)

@@ -133,10 +133,9 @@ func (x *indexFile[E]) full(spare int) bool {
 
 // len returns the number of entries.
 func (x *indexFile[E]) len() (int, error) {
-	if err := x.ready(); err != nil {
+	if err := x.rLock(); err != nil {
 		return 0, err
 	}
-	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return x.lenLocked(), nil
 }
@@ -150,10 +149,9 @@ func (x *indexFile[E]) lenLocked() int {
 
 // last returns the newest entry, if there is one.
 func (x *indexFile[E]) last() (e E, ok bool, err error) {
-	if err := x.ready(); err != nil {
+	if err := x.rLock(); err != nil {
 		return e, false, err
 	}
-	x.mu.RLock()
 	defer x.mu.RUnlock()
 	n := x.lenLocked()
 	if n == 0 {
@@ -166,10 +164,9 @@ func (x *indexFile[E]) last() (e E, ok bool, err error) {
 // floor returns the last entry for which upTo is true; upTo must be true for a prefix of the entries and false for
 // the rest.
 func (x *indexFile[E]) floor(upTo func(E) bool) (e E, ok bool, err error) {
-	if err := x.ready(); err != nil {
+	if err := x.rLock(); err != nil {
 		return e, false, err
 	}
-	x.mu.RLock()
 	defer x.mu.RUnlock()
 	i, err := x.searchLocked(upTo)
 	if err != nil || i == 0 {
@@ -181,10 +178,9 @@ func (x *indexFile[E]) floor(upTo func(E) bool) (e E, ok bool, err error) {
 
 // ceiling returns the first entry for which upTo is false.
 func (x *indexFile[E]) ceiling(upTo func(E) bool) (e E, ok bool, err error) {
-	if err := x.ready(); err != nil {
+	if err := x.rLock(); err != nil {
 		return e, false, err
 	}
-	x.mu.RLock()
 	defer x.mu.RUnlock()
 	i, err := x.searchLocked(upTo)
 	if err != nil || i == x.lenLocked() {
@@ -194,14 +190,23 @@ func (x *indexFile[E]) ceiling(upTo func(E) bool) (e E, ok bool, err error) {
 	return e, err == nil, err
 }
 
-// ready opens the file of a sealed index.
-func (x *indexFile[E]) ready() error {
-	x.mu.RLock()
-	ok := x.mu.resident || x.mu.file != nil && x.mu.known
-	x.mu.RUnlock()
-	if ok {
-		return nil
+// rLock locks the index for reading with its entries in reach: in memory, or in a file that is open. A roll may seal
+// the index between the opening and the locking, so it looks again.
+func (x *indexFile[E]) rLock() error {
+	for {
+		x.mu.RLock()
+		if x.mu.resident || x.mu.file != nil && x.mu.known {
+			return nil
+		}
+		x.mu.RUnlock()
+		if err := x.open(); err != nil {
+			return err
+		}
 	}
+}
+
+// open opens the file of a sealed index.
+func (x *indexFile[E]) open() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.mu.resident {

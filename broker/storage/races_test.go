@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -210,4 +212,38 @@ func powerLoss(t *testing.T, disk *faultFS) string {
 		t.Fatal(err)
 	}
 	return disk.afterPowerLoss(t)
+}
+
+// A lookup that meets the sealing of its index, at the end of a segment, finds what it looks for.
+func TestALookupDuringTheSealingOfItsIndex(t *testing.T) {
+	x := filledIndex(t, t.TempDir(), 100, false)
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, ok, err := x.last(); err != nil || !ok {
+					t.Errorf("no last entry, %v", err)
+					return
+				}
+				if _, ok, err := x.offsetFrom(1); err != nil || !ok {
+					t.Errorf("no entry, %v", err)
+					return
+				}
+			}
+		})
+	}
+	for range 3000 {
+		if err := errors.Join(x.seal(), x.close(), x.load()); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(stop)
+	readers.Wait()
 }
