@@ -48,7 +48,7 @@ func parseConsoleProducerOptions(args []string) (*consoleProducerOptions, error)
 		takes("records").of("Integer").or("200")
 	o.forwarded = map[string]*option{
 		"linger.ms": p.accepts("timeout", "How long a record may wait for company, in ms.").
-			takes("ms").of("Integer").or("1000"),
+			takes("ms").of("Integer").or("100"), // Kafka's 1000 would hold up each --sync record and the end of the input
 		"acks": p.accepts("request-required-acks", "Who must have a record before it counts as sent: 0, 1 or all.").
 			takes("acks").or("1"),
 		"request.timeout.ms": p.accepts("request-timeout-ms", "How long a broker may take.").

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,22 +112,20 @@ func loadWords(t *testing.T, name string) map[string]string {
 
 // difference is an entry of testdata/differences.txt.
 type difference struct {
-	class  string // "different" or "waits"
+	class  string // "different", "waits" or "outside"
 	reason string
 }
 
-// waits reports whether a case cannot run against target.
-func (d difference) waits(target goldenTarget) bool {
-	return d.class == "waits" && !(target.brokers > 1 && strings.HasPrefix(d.reason, "for a second broker"))
-}
+// skipped reports whether a case is neither run nor counted.
+func (d difference) skipped() bool { return d.class == "waits" || d.class == "outside" }
 
 func loadDifferences(t *testing.T) map[string]difference {
 	t.Helper()
 	entries := make(map[string]difference)
 	for id, text := range loadWords(t, "differences.txt") {
 		class, reason, _ := strings.Cut(text, " ")
-		if class != "different" && class != "waits" || reason == "" {
-			t.Fatalf("differences.txt: %s needs a class (different, waits) and a reason", id)
+		if !slices.Contains([]string{"different", "waits", "outside"}, class) || reason == "" {
+			t.Fatalf("differences.txt: %s needs a class (different, waits, outside) and a reason", id)
 		}
 		entries[id] = difference{class, reason}
 	}
@@ -139,8 +138,7 @@ type step struct {
 	stdin string
 }
 
-// loadSteps reads testdata/steps.txt: "VERSION/NNN argv... < stdin", in which \n and \t stand for themselves. A step
-// "instead" of a waiting case is marked with a ! behind the number.
+// loadSteps reads testdata/steps.txt: "VERSION/NNN argv... < stdin", in which \n and \t stand for themselves.
 func loadSteps(t *testing.T) map[string][]step {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", "steps.txt"))
