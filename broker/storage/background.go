@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -115,7 +116,7 @@ func (m *Manager) byDir(d *logDir, offset func(*Log) (int64, bool)) map[topic.Pa
 // CheckpointOffsets writes the recovery points and the log starts of all directories.
 func (m *Manager) CheckpointOffsets() {
 	for _, d := range m.online() {
-		d.writeRecoveryPoints()
+		d.writeRecoveryPoints() // what could not be written now is written the next time
 		m.checkpointLogStarts(d)
 	}
 }
@@ -125,8 +126,8 @@ func (m *Manager) recoveryPoints(d *logDir) map[topic.Partition]int64 {
 	return m.byDir(d, func(l *Log) (int64, bool) { return l.RecoveryPoint(), true })
 }
 
-func (m *Manager) checkpointLogStarts(d *logDir) {
-	d.writeOffsets(logStartCheckpoint, func() map[topic.Partition]int64 {
+func (m *Manager) checkpointLogStarts(d *logDir) error {
+	return d.writeOffsets(logStartCheckpoint, func() map[topic.Partition]int64 {
 		return m.byDir(d, func(l *Log) (int64, bool) {
 			p := l.state.load()
 			return p.LogStartOffset, p.LogStartOffset > p.segments[0].base
@@ -141,8 +142,8 @@ func (m *Manager) CheckpointHighWatermarks() {
 	}
 }
 
-func (m *Manager) checkpointHighWatermarks(d *logDir) {
-	d.writeOffsets(highWatermarkCheckpoint, func() map[topic.Partition]int64 {
+func (m *Manager) checkpointHighWatermarks(d *logDir) error {
+	return d.writeOffsets(highWatermarkCheckpoint, func() map[topic.Partition]int64 {
 		return m.byDir(d, func(l *Log) (int64, bool) { return l.View().HighWatermark, true })
 	})
 }
@@ -194,10 +195,8 @@ func (m *Manager) closeDir(d *logDir) {
 	if d.failed() != nil || !d.loaded {
 		return
 	}
-	d.writeRecoveryPoints()
-	m.checkpointLogStarts(d)
-	m.checkpointHighWatermarks(d)
-	if !clean || d.failed() != nil {
+	err := errors.Join(d.writeRecoveryPoints(), m.checkpointLogStarts(d), m.checkpointHighWatermarks(d))
+	if err != nil || !clean || d.failed() != nil {
 		return
 	}
 	if err := d.writeCleanMarker(); err != nil {

@@ -302,10 +302,15 @@ func (l *Log) failedTo(doing string) string {
 // passingError is diskError for operations that may be tried again when all that failed was getting a file
 // descriptor.
 func (l *Log) passingError(doing string, err error) error {
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+	if isShortOfDescriptors(err) {
 		return fmt.Errorf("%w: %w", kerr.New(kerr.KafkaStorageError, "%s", l.failedTo(doing)), err)
 	}
 	return l.diskError(doing, err)
+}
+
+// isShortOfDescriptors tells an error that says nothing about the disk.
+func isShortOfDescriptors(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // breakLaw takes this log offline because something that cannot be is.

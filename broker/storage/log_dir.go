@@ -122,7 +122,9 @@ func (d *logDir) takeToFlush() []*Log {
 
 // writeRecoveryPoints writes down how far each log of the directory is durable. Each point was reached by a
 // sync that came before. Those who ask while a write is under way share the next one. No log may be locked.
-func (d *logDir) writeRecoveryPoints() {
+//
+// The error is about a want of descriptors, which passes; any other has taken the directory offline.
+func (d *logDir) writeRecoveryPoints() error {
 	d.mu.Lock()
 	d.mu.wanted++
 	mine := d.mu.wanted
@@ -131,31 +133,43 @@ func (d *logDir) writeRecoveryPoints() {
 	d.checkpointing.Lock()
 	defer d.checkpointing.Unlock()
 	if d.checkpointing.served >= mine {
-		return
+		return nil
 	}
 	d.mu.Lock()
-	d.checkpointing.served = d.mu.wanted
+	served := d.mu.wanted
 	d.mu.Unlock()
-	d.writeOffsetsLocked(recoveryPointCheckpoint, d.recoveryPoints(d))
+	err := d.writeOffsetsLocked(recoveryPointCheckpoint, d.recoveryPoints(d))
+	if err == nil {
+		d.checkpointing.served = served
+	}
+	return err
 }
 
 // writeOffsets writes one of the directory's checkpoint files; the offsets are collected when it is this
 // writer's turn.
-func (d *logDir) writeOffsets(name string, collect func() map[topic.Partition]int64) {
+func (d *logDir) writeOffsets(name string, collect func() map[topic.Partition]int64) error {
 	d.checkpointing.Lock()
 	defer d.checkpointing.Unlock()
-	d.writeOffsetsLocked(name, collect())
+	return d.writeOffsetsLocked(name, collect())
 }
 
-// writeOffsetsLocked writes a checkpoint; checkpointing is held.
-func (d *logDir) writeOffsetsLocked(name string, offsets map[topic.Partition]int64) {
+// writeOffsetsLocked writes a checkpoint; checkpointing is held. See writeRecoveryPoints for the error.
+func (d *logDir) writeOffsetsLocked(name string, offsets map[topic.Partition]int64) error {
 	if d.failed() != nil {
-		return
+		return nil
 	}
 	path := filepath.Join(d.path, name)
-	if err := writeFileSynced(d.disk, path, formatOffsets(offsets)); err != nil {
-		d.fail(fmt.Sprintf("Error while writing to checkpoint file %s", path), err)
+	err := writeFileSynced(d.disk, path, formatOffsets(offsets))
+	if err == nil {
+		return nil
 	}
+	words := fmt.Sprintf("Error while writing to checkpoint file %s", path)
+	if isShortOfDescriptors(err) {
+		d.logger.Warn(words, zap.Error(err))
+		return err
+	}
+	d.fail(words, err)
+	return nil
 }
 
 // discard has files deleted after a delay.
@@ -188,7 +202,12 @@ func (d *logDir) sweep(now time.Time) {
 			if d.failed() != nil {
 				return
 			}
-			if err := d.disk.RemoveAll(path); err != nil {
+			err := d.disk.RemoveAll(path)
+			if isShortOfDescriptors(err) {
+				d.discard([]string{path}, sweepInterval.Milliseconds())
+				continue
+			}
+			if err != nil {
 				d.fail(fmt.Sprintf("Error while deleting %s in dir %s", filepath.Base(path), d.path), err)
 				return
 			}

@@ -33,7 +33,9 @@ func (l *Log) cut(truncate func() error) error {
 	if err != nil || !moved {
 		return err
 	}
-	l.home.writeRecoveryPoints()
+	if err := l.home.writeRecoveryPoints(); err != nil {
+		return l.diskError("write down the truncation of", err)
+	}
 	return l.usable()
 }
 
