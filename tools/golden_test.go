@@ -76,6 +76,7 @@ func goldenTargetFor(t *testing.T) goldenTarget {
 		brokertest.ZooKeeper(zk.Addr().String()+"/cli"),
 		brokertest.Property("log.index.size.max.bytes", "4096"),
 		brokertest.Property("offsets.topic.num.partitions", "3"),
+		brokertest.Property("controlled.shutdown.enable", "false"), // leaders of two replicas have nowhere to go yet
 		brokertest.Property("auto.create.topics.enable", "true"))
 	target.bootstrap = cluster.Node(0).Addr()
 	target.zookeeper = cluster.ZooKeeperConnect()
