@@ -93,7 +93,8 @@ func (l *Log) appendLeaderLocked(v *Validated, opt AppendOptions, conf *config.T
 }
 
 // AppendAsFollower writes what the leader sent as it is: whole batches with offsets and epochs. An incomplete
-// last batch is left out. FirstOffset of the answer is that of the first batch.
+// last batch is left out, and so is what lies further from the first than one segment reaches: LastOffset of the
+// answer is where to fetch on. FirstOffset of the answer is that of the first batch.
 //
 // The first batch must begin at the log end or behind it (a compacted log has gaps), except that an empty log
 // whose start the leader moved into the middle of a batch takes that batch, beginning before its own start.
@@ -165,6 +166,8 @@ func inspect(records []byte) (whole []byte, a appended, err error) {
 		}
 		if a.firstOffset < 0 {
 			a.firstOffset = b.BaseOffset()
+		} else if b.LastOffset()-a.firstOffset > maxRelative {
+			return records[:len(records)-len(rest)], a, nil // one segment cannot hold both
 		}
 		a.lastOffset = b.LastOffset()
 		if ts := b.MaxTimestamp(); ts > a.maxTimestamp {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -249,4 +250,18 @@ func TestALookupDuringTheSealingOfItsIndex(t *testing.T) {
 	}
 	close(stop)
 	readers.Wait()
+}
+
+// A leader's compacted log may have a gap that no segment can bridge, inside one answer.
+func TestAFollowerTakesBatchesOneSegmentCannotHoldOneAfterTheOther(t *testing.T) {
+	_, m, l, _ := faulty(t, plain())
+	near, far := followerBatch(0), followerBatch(1<<33)
+	both := slices.Concat(near, far)
+	info, err := l.AppendAsFollower(both)
+	if err != nil || info.LastOffset != 2 || info.SizeBytes != len(near) {
+		t.Fatalf("%+v, %v, offline %v", info, err, m.OfflineDirs())
+	}
+	if info, err = l.AppendAsFollower(both[info.SizeBytes:]); err != nil || info.LastOffset != 1<<33+2 {
+		t.Fatalf("%+v, %v", info, err)
+	}
 }
