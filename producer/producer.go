@@ -59,7 +59,7 @@ type Producer struct {
 		known       map[string]bool      // topics whose metadata arrived
 		correlation int                  // of the next metadata request, for the log
 		buffered    int64                // bytes not yet acknowledged
-		freed       chan struct{}        // closed and replaced when buffered goes down
+		freed       chan struct{}        // closed when buffered goes down; nil while nobody waits for it
 		sending     sync.WaitGroup       // calls of Send that have been let in; none is once closed is set
 		closed      bool
 	}
@@ -76,7 +76,6 @@ type sending struct {
 func New(c *Config) (*Producer, error) {
 	p := &Producer{config: c, closing: make(chan struct{}), done: make(chan struct{})}
 	p.mu.known = make(map[string]bool)
-	p.mu.freed = make(chan struct{})
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
@@ -233,6 +232,9 @@ func (p *Producer) admit(ctx context.Context, s *sending) (sarama.AsyncProducer,
 			p.mu.Unlock()
 			return async, nil
 		}
+		if p.mu.freed == nil {
+			p.mu.freed = make(chan struct{})
+		}
 		freed := p.mu.freed
 		p.mu.Unlock()
 		select {
@@ -298,8 +300,10 @@ func (p *Producer) release(m *sarama.ProducerMessage, err error) {
 	s := m.Metadata.(*sending)
 	p.mu.Lock()
 	p.mu.buffered -= s.size
-	close(p.mu.freed)
-	p.mu.freed = make(chan struct{})
+	if p.mu.freed != nil {
+		close(p.mu.freed)
+		p.mu.freed = nil
+	}
 	p.mu.Unlock()
 	at := Position{Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp}
 	if p.config.sarama.Producer.RequiredAcks == sarama.NoResponse {
