@@ -19,7 +19,7 @@ type configListener struct {
 	storage *storage.Manager // nil until the logs are loaded, and set before run
 	// changed tells the controller of a notification; "" stands for the brokers' own configuration. Set before run.
 	changed func(topic string)
-	last    int64            // sequence of the last notification carried out; run owns it
+	last    int64 // sequence of the last notification carried out; run owns it
 	logger  *zap.Logger
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/zurau/zurau/broker/kerr"
 	"github.com/zurau/zurau/broker/wire"
 	"github.com/zurau/zurau/zkmeta/zkserver"
 )
@@ -99,10 +100,18 @@ func createTopic(t *testing.T, addr, name string, configs map[string]string) {
 	}
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.Version, req.TimeoutMillis, req.Topics = 5, 20000, append(req.Topics, one)
-	resp := ask[*kmsg.CreateTopicsResponse](t, addr, req)
-	if code := resp.Topics[0].ErrorCode; code != 0 {
-		t.Fatalf("topic %s was not created: error %d", name, code)
-	}
+	eventually(t, "the controller takes the topic", func() error {
+		resp := ask[*kmsg.CreateTopicsResponse](t, addr, req)
+		switch code := resp.Topics[0].ErrorCode; code {
+		case 0:
+			return nil
+		case kerr.NotController.Code: // elected a moment ago, or not yet: every client asks again
+			return kerr.NotController
+		default:
+			t.Fatalf("topic %s was not created: error %d", name, code)
+			return nil
+		}
+	})
 	eventually(t, "the topic has a leader", func() error {
 		_, err := endOf(addr, name, 0)
 		return err
