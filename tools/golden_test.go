@@ -223,8 +223,6 @@ func (r *replayer) compare(c *goldenCase, got outcome) string {
 
 type outcome struct{ exit, stdout, stderr string }
 
-var goldenAddress = regexp.MustCompile(`127\.0\.0\.1:20[0-9]{3}`)
-
 // execute runs our tool for c in a process of its own, so that signals and exit statuses are real.
 func (r *replayer) execute(t *testing.T, c *goldenCase) outcome {
 	t.Helper()

@@ -149,11 +149,3 @@ func appendLong(dst, b []byte) []byte {
 	}
 	return append(binary.BigEndian.AppendUint32(dst, uint32(len(b))), b...)
 }
-
-// messageBytes is the size of a message as AppendMessage writes it.
-func messageBytes(magic int8, key, value []byte) int {
-	if magic == 0 {
-		return PrefixBytes + messageOverheadV0 + len(key) + len(value)
-	}
-	return PrefixBytes + messageOverheadV1 + len(key) + len(value)
-}

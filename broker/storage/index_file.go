@@ -131,15 +131,6 @@ func (x *indexFile[E]) full(spare int) bool {
 	return len(x.mu.entries)+spare >= x.max
 }
 
-// len returns the number of entries.
-func (x *indexFile[E]) len() (int, error) {
-	if err := x.rLock(); err != nil {
-		return 0, err
-	}
-	defer x.mu.RUnlock()
-	return x.lenLocked(), nil
-}
-
 func (x *indexFile[E]) lenLocked() int {
 	if x.mu.resident {
 		return len(x.mu.entries)

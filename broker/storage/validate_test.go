@@ -351,7 +351,6 @@ func TestTimestampsOutOfBoundsAreNamed(t *testing.T) {
 
 func TestABombIsRefused(t *testing.T) {
 	for codec := record.Gzip; codec <= record.Zstd; codec++ {
-		bomb := produced(t, codec, 1, 1)
 		b := record.NewBuilder(record.Compression{Codec: codec, Level: record.DefaultLevel}, math.MaxInt32)
 		if err := b.Append(validationTime, nil, make([]byte, 80<<20), nil); err != nil {
 			t.Fatal(err)
