@@ -246,10 +246,14 @@ func (r *replayer) execute(t *testing.T, c *goldenCase) outcome {
 	cmd.Stdin = strings.NewReader(strings.ReplaceAll(c.stdin, "/cli", "/"+chroot))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if c.signal != 0 {
-		time.AfterFunc(c.signalAfter, func() { _ = cmd.Process.Signal(c.signal) })
+	err := cmd.Start()
+	if err != nil {
+		t.Fatal(err)
 	}
-	err := cmd.Run()
+	if c.signal != 0 {
+		defer time.AfterFunc(c.signalAfter, func() { _ = cmd.Process.Signal(c.signal) }).Stop()
+	}
+	err = cmd.Wait()
 	exit := "0"
 	var ee *exec.ExitError
 	switch {
