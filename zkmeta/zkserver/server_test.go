@@ -1,7 +1,6 @@
 package zkserver
 
 import (
-	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -27,17 +26,3 @@ func startServer(t testing.TB, o Options) *Server {
 	return s
 }
 
-// TestServeForever runs a server for trials by hand: ZKSERVER_RUN=properties-file go test -run ServeForever -timeout 0
-func TestServeForever(t *testing.T) {
-	path := os.Getenv("ZKSERVER_RUN")
-	if path == "" {
-		t.Skip("for trials by hand")
-	}
-	o, warnings, err := LoadProperties(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Log(warnings)
-	o.Logger, _ = zap.NewDevelopment()
-	<-startServer(t, o).Done()
-}
