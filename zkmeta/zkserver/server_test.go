@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
-	"go.uber.org/zap"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,4 +24,3 @@ func startServer(t testing.TB, o Options) *Server {
 	t.Cleanup(func() { s.Close() })
 	return s
 }
-
