@@ -166,8 +166,7 @@ func (b *Broker) buildRooms() error {
 	registry := metrics.New()
 	b.storage.Measure(registry)
 	b.metadata = metadata.New()
-	b.replicas = replica.NewManager(replica.Options{
-		BrokerID: id, Storage: b.storage, RefreshTopic: b.refreshTopic, Logger: b.root.Named("kafka.server.ReplicaManager")})
+	b.replicas = replica.NewManager(b.replicaOptions())
 	client := wire.ClientOptions{ClientID: strconv.Itoa(int(id)), Timeout: b.static.ControllerSocketTimeout}
 	b.controller = controller.New(controller.Options{
 		BrokerID: id, ZK: b.zk, Level: b.static.InterBrokerProtocol,
@@ -206,6 +205,29 @@ func (b *Broker) buildRooms() error {
 	return nil
 }
 
+func (b *Broker) replicaOptions() replica.Options {
+	c := b.static
+	return replica.Options{
+		BrokerID: b.registrar.id, Storage: b.storage, RefreshTopic: b.refreshTopic, Logger: b.root,
+		Alive:             func(id int32) bool { return b.metadata.Load().Broker(id) != nil },
+		LeaderAddr:        b.leaderAddr,
+		AlterPartition:    b.alterPartition,
+		ReplicaLagTimeMax: c.ReplicaLagTimeMax,
+		Fetchers: replica.FetcherOptions{
+			PerLeader: int(c.NumReplicaFetchers), Client: wire.ClientOptions{Timeout: c.ReplicaSocketTimeout},
+			Level: c.InterBrokerProtocol, BrokerEpoch: b.registrar.epoch.Load,
+			WaitMax: c.ReplicaFetchWaitMax, Backoff: c.ReplicaFetchBackoff, MinBytes: c.ReplicaFetchMinBytes,
+			MaxBytes: c.ReplicaFetchResponseMaxBytes, PartitionMaxBytes: c.ReplicaFetchMaxBytes,
+		},
+	}
+}
+
+// leaderAddr is where a leader is fetched from.
+func (b *Broker) leaderAddr(id int32) (string, bool) {
+	e, ok := b.metadata.Load().Endpoint(id, b.static.InterBrokerListener)
+	return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))), ok
+}
+
 // drainTimeout is how long a stop waits for requests in work.
 const drainTimeout = 5 * time.Second
 
@@ -216,6 +238,7 @@ func (b *Broker) join(ctx context.Context, session *zkmeta.Session) error {
 		return err
 	}
 	b.storage.Start()
+	b.replicas.Start()
 	b.producerIDs.Start()
 	b.onStop(b.producerIDs.Stop)
 	b.controller.Start()

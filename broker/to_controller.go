@@ -9,6 +9,7 @@ import (
 
 	"github.com/zurau/zurau/broker/kerr"
 	"github.com/zurau/zurau/broker/metadata"
+	"github.com/zurau/zurau/broker/topic"
 	"github.com/zurau/zurau/broker/txn"
 	"github.com/zurau/zurau/broker/wire"
 )
@@ -19,7 +20,9 @@ type toController struct {
 	listener string
 	client   *wire.Client
 	turn     chan struct{} // holds one token: one request at a time
-	addr     string        // of the open connection, "" for none; belongs to the holder of turn
+	// Of the open connection; they belong to the holder of turn.
+	addr   string          // "" for none
+	latest map[int16]int16 // by API key, the last version the controller takes; nil until it was asked
 }
 
 func newToController(m *metadata.Cache, listener string, o wire.ClientOptions) *toController {
@@ -34,29 +37,115 @@ func (c *toController) close() { c.client.Close() }
 // do sends req, whose version is set. An error means that nothing is known of the outcome, except
 // COORDINATOR_NOT_AVAILABLE: there is no controller to ask.
 func (c *toController) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	return c.negotiated(ctx, req, nil)
+}
+
+// negotiated is do for a request whose version choose sets, given the last one the controller takes.
+func (c *toController) negotiated(ctx context.Context, req kmsg.Request, choose func(latest int16)) (kmsg.Response, error) {
 	select {
 	case <-c.turn:
 		defer func() { c.turn <- struct{}{} }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	if err := c.connect(ctx); err != nil {
+		return nil, err
+	}
+	if choose != nil {
+		if err := c.askVersions(ctx); err != nil {
+			return nil, err
+		}
+		latest, taken := c.latest[req.Key()]
+		if !taken {
+			return nil, kerr.New(kerr.UnsupportedVersion, "the controller does not know %s", kmsg.NameForKey(req.Key()))
+		}
+		choose(latest)
+	}
+	return c.exchange(ctx, req)
+}
+
+// connect opens a connection to the controller of now, unless the open one goes there.
+func (c *toController) connect(ctx context.Context) error {
 	snapshot := c.metadata.Load()
 	e, ok := snapshot.Endpoint(snapshot.ControllerID(), c.listener)
 	if !ok {
-		return nil, kerr.CoordinatorNotAvailable
+		return kerr.CoordinatorNotAvailable
 	}
-	if addr := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))); addr != c.addr {
-		c.addr = "" // whatever becomes of the next connection, this one goes
-		if err := c.client.Connect(ctx, addr); err != nil {
-			return nil, err
-		}
-		c.addr = addr
+	addr := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
+	if addr == c.addr {
+		return nil
 	}
+	c.addr, c.latest = "", nil // whatever becomes of the next connection, this one goes
+	if err := c.client.Connect(ctx, addr); err != nil {
+		return err
+	}
+	c.addr = addr
+	return nil
+}
+
+// askVersions learns what the controller takes, once a connection. Version 3 is the latest that all brokers since 2.8
+// understand.
+func (c *toController) askVersions(ctx context.Context) error {
+	if c.latest != nil {
+		return nil
+	}
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = 3, "zurau", "1"
+	r, err := c.exchange(ctx, req)
+	if err != nil {
+		return err
+	}
+	resp := r.(*kmsg.ApiVersionsResponse)
+	if e := kerr.ForCode(resp.ErrorCode); e != nil {
+		return e
+	}
+	c.latest = make(map[int16]int16)
+	for _, k := range resp.ApiKeys {
+		c.latest[k.ApiKey] = k.MaxVersion
+	}
+	return nil
+}
+
+func (c *toController) exchange(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
 	resp, err := c.client.Do(ctx, req)
 	if err != nil {
-		c.addr = ""
+		c.addr, c.latest = "", nil
 	}
 	return resp, err
+}
+
+// hangUp makes the next request go to whoever is controller then.
+func (c *toController) hangUp() {
+	<-c.turn
+	c.addr = ""
+	c.turn <- struct{}{}
+}
+
+// Versions of AlterPartition: from 2 on it names topics by id alone.
+const (
+	lastAlterPartition       = 3
+	lastAlterPartitionByName = 1
+)
+
+// alterPartition sends what the leaders of this broker ask for (replica.Options.AlterPartition).
+func (b *Broker) alterPartition(ctx context.Context, req *kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error) {
+	req.BrokerEpoch = b.registrar.epoch.Load()
+	r, err := b.toController.negotiated(ctx, req, func(latest int16) {
+		req.Version = min(latest, lastAlterPartition)
+		for i := range req.Topics {
+			if topic.ID(req.Topics[i].TopicID).IsZero() {
+				req.Version = min(req.Version, lastAlterPartitionByName)
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	resp := r.(*kmsg.AlterPartitionResponse)
+	if resp.ErrorCode == kerr.NotController.Code {
+		b.toController.hangUp()
+	}
+	return resp, nil
 }
 
 // blockSource is where producer ids come from at the broker's level.

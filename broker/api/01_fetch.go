@@ -108,7 +108,10 @@ func listedPartitions(req *kmsg.FetchRequest) []*fetchPartition {
 			p := &all[len(listed)]
 			*p = fetchPartition{topic: t.Topic, id: t.TopicID, partition: q.Partition, toldHighWatermark: -1, toldLogStart: -1}
 			p.Position = replica.Position{Offset: q.FetchOffset, MaxBytes: int(q.PartitionMaxBytes),
-				LeaderEpoch: -1, LastFetchedEpoch: -1}
+				LeaderEpoch: -1, LastFetchedEpoch: -1, LogStartOffset: -1}
+			if req.Version >= 5 {
+				p.LogStartOffset = q.LogStartOffset
+			}
 			if req.Version >= 9 {
 				p.LeaderEpoch = q.CurrentLeaderEpoch
 			}
@@ -205,17 +208,26 @@ func (f *fetching) read(ctx context.Context) {
 		limit = 1<<31 - 1
 	}
 	replica.Fetch(ctx, replica.Reader{
-		ReplicaID:  req.ReplicaID,
-		AnyReplica: req.Version >= 11,
-		Committed:  req.Version >= 4 && req.IsolationLevel == 1,
-		MaxWait:    f.maxWait(),
-		MinBytes:   min(int(req.MinBytes), limit),
-		MaxBytes:   limit,
-		FirstBatch: req.Version >= 3,
+		ReplicaID:   req.ReplicaID,
+		BrokerEpoch: f.brokerEpoch(),
+		AnyReplica:  req.Version >= 11,
+		Committed:   req.Version >= 4 && req.IsolationLevel == 1,
+		MaxWait:     f.maxWait(),
+		MinBytes:    min(int(req.MinBytes), limit),
+		MaxBytes:    limit,
+		FirstBatch:  req.Version >= 3,
 	}, f.want, f.got)
 	if req.Version < firstUnconverted {
 		f.limitConversion()
 	}
+}
+
+// brokerEpoch is a follower's own (KIP-903), -1 from one that does not tell it.
+func (f *fetching) brokerEpoch() int64 {
+	if f.req.Version >= 15 {
+		return f.req.ReplicaState.Epoch
+	}
+	return -1
 }
 
 // maxWait is how long the reader wants to wait, but not longer than a connection may be idle: whether the reader is

@@ -17,10 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 
 	"github.com/zurau/zurau/broker"
 	"github.com/zurau/zurau/broker/config"
+	"github.com/zurau/zurau/broker/wire"
 	"github.com/zurau/zurau/zkmeta/zkserver"
 )
 
@@ -82,7 +84,35 @@ func Start(t testing.TB, opts ...Option) *Cluster {
 		n.Start()
 		t.Cleanup(n.Stop)
 	}
+	for _, n := range c.brokers {
+		n.awaitPeers()
+	}
 	return c
+}
+
+// awaitPeers waits until the broker knows all that are up.
+func (n *Node) awaitPeers() {
+	t := n.cluster.t
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	client := wire.NewClient(wire.ClientOptions{})
+	defer client.Close()
+	if err := client.Connect(ctx, n.Addr()); err != nil {
+		t.Fatal(err)
+	}
+	for up := len(n.cluster.Bootstrap()); ; {
+		req := kmsg.NewPtrMetadataRequest()
+		req.Version, req.Topics = 9, []kmsg.MetadataRequestTopic{}
+		resp, err := client.Do(ctx, req)
+		if err != nil {
+			t.Fatalf("broker %d does not know its peers: %v", n.id, err)
+		}
+		if len(resp.(*kmsg.MetadataResponse).Brokers) >= up {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // logDir is a temporary directory whose name can stand in log.dirs, which is a list: t.TempDir takes the commas of the

@@ -14,15 +14,15 @@ func TestWaitingAllocatesLittle(t *testing.T) {
 	p := mustLead(t, m, state{self, 0, []int32{self}, []int32{self}, topic.NewID()})
 	w := newWaiter()
 	other := newWaiter()
-	p.waiters.add(other) // keeps the set
+	p.consumers.add(other) // keeps the set
 	other.look(everything)
-	defer p.waiters.remove(other)
+	defer p.consumers.remove(other)
 	if n := testing.AllocsPerRun(100, func() {
 		w.look(100)
-		p.waiters.add(w)
-		p.waiters.wake(100)
+		p.consumers.add(w)
+		p.consumers.wake(100)
 		<-w.C
-		p.waiters.remove(w)
+		p.consumers.remove(w)
 		other.look(everything)
 	}); n != 0 {
 		t.Errorf("a fetch that waits and is woken: %v allocations, want none", n)

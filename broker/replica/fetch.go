@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/zurau/zurau/broker/kerr"
@@ -11,13 +12,15 @@ import (
 
 // Reader says who fetches and how.
 type Reader struct {
-	ReplicaID  int32 // a follower's broker id, or one of the two below
-	AnyReplica bool  // a follower of the partition may answer too (consumers since Fetch 11)
-	Committed  bool  // read_committed: nothing above the last stable offset
-	MaxWait    time.Duration
-	MinBytes   int
-	MaxBytes   int  // of the whole answer
-	FirstBatch bool // the first batch found is returned whole, even above the limits (KIP-74)
+	ReplicaID int32 // a follower's broker id, or one of the two below
+	// BrokerEpoch is the follower's, -1 when it is not known (KIP-903).
+	BrokerEpoch int64
+	AnyReplica  bool // a follower of the partition may answer too (consumers since Fetch 11)
+	Committed   bool // read_committed: nothing above the last stable offset
+	MaxWait     time.Duration
+	MinBytes    int
+	MaxBytes    int  // of the whole answer
+	FirstBatch  bool // the first batch found is returned whole, even above the limits (KIP-74)
 }
 
 // Values of Reader.ReplicaID that are no follower.
@@ -34,6 +37,7 @@ type Position struct {
 	MaxBytes         int
 	LeaderEpoch      int32 // as the reader knows it, -1 for no check
 	LastFetchedEpoch int32 // epoch of the reader's last record, -1 for none (KIP-595)
+	LogStartOffset   int64 // a follower's own, -1 from others
 }
 
 // Fetched is one partition's part of the answer. Region belongs to the caller, who releases it.
@@ -47,23 +51,31 @@ type Fetched struct {
 	Aborted        []storage.AbortedTxn // read_committed only
 }
 
+// audience are the waiting fetches of a partition among which this reader's belongs.
+func (rd Reader) audience(p *Partition) *waiters {
+	if rd.ReplicaID >= 0 || rd.ReplicaID == DebuggingConsumer {
+		return &p.followers
+	}
+	return &p.consumers
+}
+
 var unknownView = storage.View{LogStartOffset: -1, LastStableOffset: -1, HighWatermark: -1, LogEndOffset: -1}
 
 // Fetch reads every position, waiting up to MaxWait for MinBytes. It fills out, which has the length of want. An error
 // at any partition, a divergence or the end of ctx ends the wait.
 func Fetch(ctx context.Context, rd Reader, want []Position, out []Fetched) {
 	deadline := time.Now().Add(rd.MaxWait)
-	total, done := readAll(rd, want, out)
+	total, done := readAll(rd, want, out, true)
 	if done || total >= rd.MinBytes || rd.MaxWait <= 0 || len(want) == 0 {
 		return
 	}
 	w := newWaiter()
 	for i := range want {
-		want[i].Partition.waiters.add(w)
+		rd.audience(want[i].Partition).add(w)
 	}
 	defer func() {
 		for i := range want {
-			want[i].Partition.waiters.remove(w)
+			rd.audience(want[i].Partition).remove(w)
 		}
 	}()
 	timer := time.NewTimer(time.Until(deadline))
@@ -71,7 +83,7 @@ func Fetch(ctx context.Context, rd Reader, want []Position, out []Fetched) {
 	for last := false; ; {
 		w.look(rd.MinBytes)
 		release(out)
-		total, done = readAll(rd, want, out)
+		total, done = readAll(rd, want, out, false)
 		if done || total >= rd.MinBytes || last {
 			return
 		}
@@ -97,8 +109,9 @@ func release(out []Fetched) {
 	}
 }
 
-// readAll reads every position once. done means that waiting would not make the answer better.
-func readAll(rd Reader, want []Position, out []Fetched) (total int, done bool) {
+// readAll reads every position once. done means that waiting would not make the answer better. A follower's progress
+// is noted at the first look of its request: the later ones are made by us, not by it.
+func readAll(rd Reader, want []Position, out []Fetched, note bool) (total int, done bool) {
 	left, first := rd.MaxBytes, rd.FirstBatch
 	for i := range want {
 		q := &want[i]
@@ -107,7 +120,7 @@ func readAll(rd Reader, want []Position, out []Fetched) (total int, done bool) {
 			done = true
 			continue
 		}
-		f := q.Partition.read(rd, q, min(q.MaxBytes, max(left, 0)), first)
+		f := q.Partition.read(rd, q, min(q.MaxBytes, max(left, 0)), first, note)
 		if f.Err != nil || f.Diverging {
 			done = true
 		}
@@ -122,7 +135,7 @@ func readAll(rd Reader, want []Position, out []Fetched) (total int, done bool) {
 }
 
 // read is one look at one partition. The role must be the same before and after it.
-func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch bool) Fetched {
+func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch, note bool) Fetched {
 	r := p.role.Load()
 	if err := r.mayRead(rd, q); err != nil {
 		return Fetched{Err: err, View: unknownView}
@@ -155,8 +168,8 @@ func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch bool) 
 			f.Aborted = []storage.AbortedTxn{} // none, where a reader of uncommitted records gets null
 		}
 	}
-	if rd.ReplicaID >= 0 {
-		p.followerFetched(r, rd.ReplicaID, q.Offset)
+	if rd.ReplicaID >= 0 && note && p.followerFetched(r, rd, q, v.LogEndOffset) {
+		f.View = p.log.View() // the follower's own fetch may have moved the high watermark: it learns so at once
 	}
 	return f
 }
@@ -180,13 +193,18 @@ func (r *role) mayRead(rd Reader, q *Position) error {
 	return nil
 }
 
-// followerFetched notes that a follower holds everything below offset.
-func (p *Partition) followerFetched(r *role, id int32, offset int64) {
-	f := r.followers[id]
+// followerFetched notes that a follower holds everything below its offset, and tells whether the high watermark moved.
+func (p *Partition) followerFetched(r *role, rd Reader, q *Position, leaderEnd int64) (moved bool) {
+	f := r.followers[rd.ReplicaID]
 	if f == nil {
-		return
+		return false
 	}
-	if f.logEndOffset.Swap(offset) != offset && p.advanceHighWatermark() {
-		p.waiters.wake(everything)
+	if f.fetched(q.Offset, q.LogStartOffset, rd.BrokerEpoch, leaderEnd, p.m.now()) && p.advanceHighWatermark() {
+		moved = true
+		p.consumers.wake(everything)
 	}
+	if r.proposed == nil && !slices.Contains(r.isr, rd.ReplicaID) && q.Offset >= max(p.log.View().HighWatermark, r.epochStart) {
+		p.m.keeper.attend(p)
+	}
+	return moved
 }

@@ -1,5 +1,7 @@
 package replica
 
+import "slices"
+
 // highWatermark decides how far a leader may let consumers read: to the smallest log end among the in-sync replicas,
 // itself included (Kafka: Partition.maybeIncrementLeaderHW). A follower whose log end is not known yet holds it.
 // ends are the log ends of the other members of the ISR. It returns current when nothing may move.
@@ -33,15 +35,22 @@ func (p *Partition) decideHighWatermark(r *role) (moved bool) {
 	}
 	v := p.log.View()
 	hw := v.LogEndOffset
-	if len(r.isr) > 1 {
+	if len(r.followers) > 0 {
 		var room [8]int64
-		ends := room[:0]
-		for _, id := range r.isr {
-			if f := r.followers[id]; f != nil {
-				ends = append(ends, f.logEndOffset.Load())
-			}
-		}
-		hw = highWatermark(v.HighWatermark, v.LogEndOffset, ends)
+		hw = highWatermark(v.HighWatermark, v.LogEndOffset, r.endsToWaitFor(room[:0], p.m))
 	}
 	return hw > v.HighWatermark && p.log.SetHighWatermark(hw)
+}
+
+// endsToWaitFor appends the log ends that hold the high watermark: of the maximal ISR, and of followers that are about
+// to join it, so that they do not run after a high watermark that runs away from them (Kafka:
+// Partition.shouldWaitForReplicaToJoinIsr).
+func (r *role) endsToWaitFor(ends []int64, m *Manager) []int64 {
+	isr := r.maximalISR()
+	for id, f := range r.followers {
+		if slices.Contains(isr, id) || f.joining(m.now(), m.ReplicaLagTimeMax) && m.Alive(id) {
+			ends = append(ends, f.logEndOffset.Load())
+		}
+	}
+	return ends
 }

@@ -29,11 +29,15 @@ func (p *Partition) AppendAsLeader(records []byte, acks int16, o storage.AppendO
 	if err != nil {
 		return Appended{}, err
 	}
-	switch moved := p.advanceHighWatermark(); {
-	case moved && len(r.isr) > 1: // past records of others too, whose followers have just fetched them
-		p.waiters.wake(everything)
-	case !info.Duplicate:
-		p.waiters.wake(info.SizeBytes)
+	moved := p.advanceHighWatermark()
+	if !info.Duplicate {
+		p.followers.wake(info.SizeBytes)
+	}
+	switch {
+	case moved && len(r.followers) > 0: // past records of others too, whose followers have just fetched them
+		p.consumers.wake(everything)
+	case moved:
+		p.consumers.wake(info.SizeBytes)
 	}
 	return Appended{info, r.leaderEpoch, p.log.View().HighWatermark > info.LastOffset}, nil
 }
@@ -59,7 +63,8 @@ func (p *Partition) DeleteRecords(offset int64) (lowWatermark int64, err error) 
 	if err := p.log.DeleteRecordsTo(offset); err != nil {
 		return 0, err
 	}
-	p.waiters.wake(everything)
+	p.followers.wake(everything)
+	p.consumers.wake(everything)
 	return p.log.View().LogStartOffset, nil
 }
 

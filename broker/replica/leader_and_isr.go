@@ -38,6 +38,7 @@ func (m *Manager) leaderAndIsr(req *kmsg.LeaderAndISRRequest, resp *kmsg.LeaderA
 			}
 		}
 	})
+	m.fetchers.assign(assignments(verdicts))
 	for _, t := range topics {
 		answer := kmsg.LeaderAndISRResponseTopic{TopicID: t.TopicID}
 		for i := range t.PartitionStates {
@@ -59,6 +60,18 @@ type verdict struct {
 	p     *Partition
 	isNew bool // p is not in the map yet
 	err   error
+}
+
+// assignments are the partitions of a request that follow now.
+func assignments(verdicts []verdict) (all []assignment) {
+	for _, v := range verdicts {
+		if v.err == nil && v.p != nil {
+			if r := v.p.role.Load(); !r.leads {
+				all = append(all, assignment{v.p, r})
+			}
+		}
+	}
+	return all
 }
 
 // appliers is how many partitions are worked on at once: a new leader epoch is made durable before it is served, and
@@ -166,7 +179,7 @@ func (m *Manager) apply(tp topic.Partition, id topic.ID, s *kmsg.LeaderAndISRReq
 			return nil, false, err
 		}
 		tp.Topic = strings.Clone(tp.Topic) // it points into the request
-		p, isNew = newPartition(tp, log), true
+		p, isNew = newPartition(m, tp, log), true
 	}
 	next := &role{
 		leader: s.Leader, leaderEpoch: s.LeaderEpoch, controllerEpoch: s.ControllerEpoch, partitionEpoch: s.ZKVersion,

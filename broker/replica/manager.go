@@ -1,9 +1,12 @@
 package replica
 
 import (
+	"context"
 	"maps"
 	"sync/atomic"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 
 	"github.com/zurau/zurau/broker/kerr"
@@ -18,7 +21,18 @@ type Options struct {
 	// RefreshTopic reads a topic's configuration once more before its first log is made here: a new topic brings
 	// its configuration along without a notification.
 	RefreshTopic func(topic string)
-	Logger       *zap.Logger
+
+	// Alive tells whether the last UpdateMetadata names a broker.
+	Alive func(broker int32) bool
+	// LeaderAddr is where a leader's replicas fetch from (host:port), false while the broker is not known.
+	LeaderAddr func(broker int32) (addr string, ok bool)
+	// AlterPartition asks the controller for changes of ISRs, in the highest version both sides know. The request has
+	// the fields of all versions; sender's broker epoch and version are set by the callee.
+	AlterPartition func(context.Context, *kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error)
+
+	ReplicaLagTimeMax time.Duration // replica.lag.time.max.ms
+	Fetchers          FetcherOptions
+	Logger            *zap.Logger
 }
 
 // Manager knows every partition hosted by this broker.
@@ -35,6 +49,10 @@ type Manager struct {
 	// controllerEpoch is the largest a controller has shown to this broker; requests of lower ones are refused. It
 	// belongs to the holder of turn.
 	controllerEpoch int32
+
+	begun    time.Time // what now counts from
+	keeper   *isrKeeper
+	fetchers *fetchers
 }
 
 // NewManager makes a Manager without partitions; the first LeaderAndIsr brings them, from disk where they are.
@@ -43,8 +61,17 @@ func NewManager(o Options) *Manager {
 	m.state = o.Logger.Named("state.change.logger")
 	m.partitions.Store(&map[topic.Partition]*Partition{})
 	m.turn <- struct{}{}
+	m.begun = time.Now()
+	m.keeper = newISRKeeper(m)
+	m.fetchers = newFetchers(m)
 	return m
 }
+
+// Start begins to keep ISRs and to follow leaders; Stop ends it.
+func (m *Manager) Start() { m.keeper.start() }
+
+// now is the time the manager has been there; it does not jump with the wall clock.
+func (m *Manager) now() time.Duration { return time.Since(m.begun) }
 
 // Partition finds a hosted partition, nil if this broker is not one of its replicas.
 func (m *Manager) Partition(tp topic.Partition) *Partition { return (*m.partitions.Load())[tp] }
@@ -73,8 +100,10 @@ func (m *Manager) change(edit func(map[topic.Partition]*Partition)) {
 	m.partitions.Store(&next)
 }
 
-// Stop answers everyone who still waits at a partition, as if the lead had been lost.
+// Stop ends the loops and answers everyone who still waits at a partition, as if the lead had been lost.
 func (m *Manager) Stop() {
+	m.keeper.stop()
+	m.fetchers.stop()
 	<-m.turn
 	for _, p := range m.All() {
 		p.stop()

@@ -43,7 +43,9 @@ func newManager(t *testing.T, properties map[string]string) *Manager {
 			t.Error(err)
 		}
 	})
-	m := NewManager(Options{BrokerID: self, Storage: store, RefreshTopic: func(string) {}, Logger: zap.NewNop()})
+	m := NewManager(Options{BrokerID: self, Storage: store, RefreshTopic: func(string) {}, Logger: zap.NewNop(),
+		Alive: func(int32) bool { return true }, LeaderAddr: func(int32) (string, bool) { return "", false },
+		ReplicaLagTimeMax: 30 * time.Second})
 	t.Cleanup(m.Stop)
 	return m
 }
@@ -214,7 +216,7 @@ func TestAFetchWaitsUntilItsBytesAreThere(t *testing.T) {
 	}
 	answered := make(chan Fetched, 1)
 	go func() { answered <- fetch(1, time.Minute) }()
-	for p.waiters.n.Load() == 0 {
+	for p.consumers.n.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	if _, err := p.AppendAsLeader(batch(t, "a"), 1, storage.AppendOptions{}); err != nil {
@@ -224,7 +226,7 @@ func TestAFetchWaitsUntilItsBytesAreThere(t *testing.T) {
 		t.Errorf("woken with %+v", got)
 	}
 	go func() { answered <- fetch(1, time.Minute) }()
-	for p.waiters.n.Load() == 0 {
+	for p.consumers.n.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	mustLead(t, m, state{2, 1, []int32{2}, []int32{self, 2}, topic.ID{}})

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -11,41 +12,47 @@ import (
 
 // Partition is one partition hosted here.
 type Partition struct {
-	tp      topic.Partition
-	log     *storage.Log
-	role    atomic.Pointer[role] // swapped under mu and deciding; never nil
-	waiters waiters              // fetches waiting for bytes or for a new role
-	delayed delayedRow           // produces waiting for the high watermark
-	mu      sync.Mutex           // serialises changes of role; no request takes it
+	tp   topic.Partition
+	log  *storage.Log
+	role atomic.Pointer[role] // swapped under mu and deciding; never nil
+	// Fetches waiting for bytes or for a new role: followers look for appended records, consumers for replicated ones.
+	followers, consumers waiters
+	delayed              delayedRow // produces waiting for the high watermark
+	mu                   sync.Mutex // serialises changes of role; no request takes it
 
 	// deciding is held while the high watermark is decided and while the role is swapped, and for nothing else: the
 	// members of an ISR that is no more must not move it past a new member.
 	deciding sync.Mutex
+
+	m *Manager // whose partition it is
 }
 
 // role is what LeaderAndIsr made of this replica. It is never written after it has been stored.
 type role struct {
 	leads           bool
-	leader          int32 // broker id, -1 for none
-	leaderEpoch     int32 // -1 before the first LeaderAndIsr
-	ledSince        int32 // the epoch in which this broker took the lead; it has not lost it since
-	controllerEpoch int32 // of the controller that chose the leader
-	partitionEpoch  int32 // zkVersion of the state znode
-	epochStart      int64 // the leader's LEO when its epoch began
-	isr             []int32
+	leader          int32   // broker id, -1 for none
+	leaderEpoch     int32   // -1 before the first LeaderAndIsr
+	ledSince        int32   // the epoch in which this broker took the lead; it has not lost it since
+	controllerEpoch int32   // of the controller that chose the leader
+	partitionEpoch  int32   // zkVersion of the state znode
+	epochStart      int64   // the leader's LEO when its epoch began
+	isr             []int32 // as the controller last said; what min.insync.replicas is counted on
+	proposed        []int32 // the ISR asked of the controller and not answered yet (isr_keeper.go); nil for none
 	replicas        []int32 // assignment order; replicas[0] is preferred
 	followers       map[int32]*progress
 }
 
-// progress is how far one follower is, as its fetches tell.
-type progress struct {
-	logEndOffset atomic.Int64 // unknownOffset until its first fetch in this epoch
+// maximalISR are the replicas the high watermark waits for: until the controller has answered nobody knows which of
+// the two sets holds, so a new member counts at once, and one that shall go still counts (KIP-497).
+func (r *role) maximalISR() []int32 {
+	if len(r.proposed) > len(r.isr) {
+		return r.proposed // isr_keeper.go adds members or takes some away, never both
+	}
+	return r.isr
 }
 
-const unknownOffset = -1
-
-func newPartition(tp topic.Partition, log *storage.Log) *Partition {
-	p := &Partition{tp: tp, log: log}
+func newPartition(m *Manager, tp topic.Partition, log *storage.Log) *Partition {
+	p := &Partition{tp: tp, log: log, m: m}
 	p.role.Store(&role{leader: -1, leaderEpoch: -1, partitionEpoch: -1})
 	return p
 }
@@ -103,9 +110,7 @@ func (p *Partition) makeLeader(self int32, next *role) error {
 			next.followers[id] = known
 			continue
 		}
-		f := new(progress)
-		f.logEndOffset.Store(unknownOffset)
-		next.followers[id] = f
+		next.followers[id] = newProgress(slices.Contains(next.isr, id), p.m.now())
 	}
 	p.swap(next)
 	p.advanceHighWatermark()
@@ -131,5 +136,6 @@ func (p *Partition) swap(next *role) {
 // roleChanged answers everybody who waited for something the old role had promised.
 func (p *Partition) roleChanged() {
 	p.delayed.complete(p)
-	p.waiters.wake(everything)
+	p.followers.wake(everything)
+	p.consumers.wake(everything)
 }

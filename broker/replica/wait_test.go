@@ -121,7 +121,7 @@ func TestStoppingAPartitionAnswersItsReaders(t *testing.T) {
 			[]Position{{Partition: p, MaxBytes: 1 << 20, LeaderEpoch: -1, LastFetchedEpoch: -1}}, out)
 		answered <- out[0].Err
 	}()
-	for p.waiters.n.Load() == 0 {
+	for p.consumers.n.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	m.Stop()

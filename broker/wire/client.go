@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"net"
 	"sync"
 	"time"
@@ -23,6 +24,8 @@ type ClientOptions struct {
 	Timeout time.Duration
 	// MaxResponseSize is the largest response taken, in bytes; 0 means 100 MiB.
 	MaxResponseSize int
+	// ReuseBuffer makes a response share memory with the client, until the next Do: for large answers in a row.
+	ReuseBuffer bool
 }
 
 // Client sends requests to one broker, one at a time, as brokers do among each other. After any error but the
@@ -33,6 +36,7 @@ type Client struct {
 		sync.Mutex // held during Do: one request in flight
 		nc         net.Conn
 		correlated int32 // the last correlation id
+		room       bodyRoom
 	}
 	// open is nc for Close, which must not wait for a Do.
 	open struct {
@@ -81,7 +85,7 @@ func (c *Client) Connect(ctx context.Context, addr string) error {
 }
 
 // Do sends req in the version that is set on it and returns the response, which shares no memory with the
-// client. Concurrent calls wait for each other.
+// client unless ReuseBuffer is set. Concurrent calls wait for each other.
 func (c *Client) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -148,7 +152,12 @@ func (c *Client) roundTripLocked(nc net.Conn, frame []byte, flexible bool) ([]by
 	case correlated != c.mu.correlated:
 		return nil, fmt.Errorf("response %d to request %d", correlated, c.mu.correlated)
 	}
-	body := make([]byte, size-4)
+	var body []byte
+	if c.options.ReuseBuffer {
+		body = c.mu.room.take(size - 4)
+	} else {
+		body = make([]byte, size-4)
+	}
 	if _, err := io.ReadFull(nc, body); err != nil {
 		return nil, err
 	}
@@ -156,6 +165,26 @@ func (c *Client) roundTripLocked(nc net.Conn, frame []byte, flexible bool) ([]by
 		return skipTags(body)
 	}
 	return body, nil
+}
+
+// bodyRoom is the memory of responses, one after the other.
+type bodyRoom struct {
+	room  []byte
+	small int // responses in a row that needed less than a quarter of it
+}
+
+// idleResponses is how many small responses let go of a large room.
+const idleResponses = 64
+
+// take returns n bytes with unknown content. The room grows in powers of two, and goes when it has long been too large.
+func (b *bodyRoom) take(n int) []byte {
+	if b.small++; n > cap(b.room)/4 || cap(b.room) <= maxPooled/2 {
+		b.small = 0
+	}
+	if n > cap(b.room) || b.small > idleResponses {
+		b.room, b.small = make([]byte, 1<<bits.Len(uint(max(n, 1)-1))), 0
+	}
+	return b.room[:n]
 }
 
 // appendRequest appends the whole frame of a request.

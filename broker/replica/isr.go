@@ -1,0 +1,44 @@
+package replica
+
+import (
+	"slices"
+	"time"
+)
+
+// The rules of the in-sync replicas (Kafka: Partition.scala), as functions of what a leader knows. Who is in the ISR
+// decides what a crash may cost, so a member goes only when it has been behind for long, and comes only when it has
+// everything that was ever acknowledged.
+
+// standing is what the leader knows of one follower at one moment.
+type standing struct {
+	id           int32
+	logEndOffset int64         // unknownOffset when it has not fetched in this epoch
+	lag          time.Duration // since it was last caught up
+	alive        bool          // the last UpdateMetadata names its broker
+}
+
+// outOfSync are the members of the ISR that neither stand at the leader's log end nor did so within lagMax.
+func outOfSync(isr []int32, followers []standing, leaderEnd int64, lagMax time.Duration) (gone []int32) {
+	for _, f := range followers {
+		if slices.Contains(isr, f.id) && f.logEndOffset != leaderEnd && f.lag > lagMax {
+			gone = append(gone, f.id)
+		}
+	}
+	return gone
+}
+
+// caughtUpWith are the followers outside the ISR that may join: they have all below the high watermark, and at least
+// what there was when the leader's epoch began, so that no record of an earlier epoch is missing.
+func caughtUpWith(isr []int32, followers []standing, highWatermark, epochStart int64) (joined []int32) {
+	for _, f := range followers {
+		if !slices.Contains(isr, f.id) && f.alive && f.logEndOffset >= max(highWatermark, epochStart) {
+			joined = append(joined, f.id)
+		}
+	}
+	return joined
+}
+
+// without is the ISR after some of its members went.
+func without(isr, gone []int32) []int32 {
+	return slices.DeleteFunc(slices.Clone(isr), func(id int32) bool { return slices.Contains(gone, id) })
+}
