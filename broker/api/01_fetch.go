@@ -49,6 +49,7 @@ type fetching struct {
 	session  *fetchSession // the request's, or the one it opens; nil for none
 	full     bool          // the answer mentions every partition
 	id       int32         // session id to answer
+	heard    uint64        // replica.Reader.Heard
 	parts    []*fetchPartition
 	want     []replica.Position
 	got      []replica.Fetched
@@ -130,14 +131,23 @@ func (f *fetching) locate(parts []*fetchPartition) {
 	f.parts = parts
 	f.want = make([]replica.Position, len(f.parts))
 	f.got = make([]replica.Fetched, len(f.parts))
+	f.heard = f.h.Replicas.Heard()
 	snapshot := f.h.Metadata.Load()
 	for i, p := range f.parts {
 		p.Partition, p.Missing = f.find(snapshot, p)
+		p.Expected = f.req.ReplicaID >= 0 && brandNew(p)
 		f.want[i] = p.Position // a copy: the session may take its next request while this one waits
 		if hosted := p.Partition; hosted != nil && f.req.Version < firstUnconverted {
 			f.want[i].MaxBytes = min(p.MaxBytes, max(convertedBytes, int(hosted.Log().Config().MaxMessageBytes)))
 		}
 	}
+}
+
+// brandNew tells whether a follower begins with a partition of which this broker has not heard yet.
+func brandNew(p *fetchPartition) bool {
+	return p.Offset == 0 && p.LeaderEpoch == 0 &&
+		(errors.Is(p.Missing, kerr.UnknownTopicOrPartition) || errors.Is(p.Missing, kerr.UnknownTopicID) ||
+			errors.Is(p.Missing, kerr.NotLeaderOrFollower))
 }
 
 // firstUnconverted is the first version that reads batches as they are stored. Below it they are converted in memory,
@@ -207,7 +217,7 @@ func (f *fetching) read(ctx context.Context) {
 	} else {
 		limit = 1<<31 - 1
 	}
-	replica.Fetch(ctx, replica.Reader{
+	f.h.Replicas.Fetch(ctx, replica.Reader{
 		ReplicaID:   req.ReplicaID,
 		BrokerEpoch: f.brokerEpoch(),
 		AnyReplica:  req.Version >= 11,

@@ -19,8 +19,9 @@ type Reader struct {
 	Committed   bool // read_committed: nothing above the last stable offset
 	MaxWait     time.Duration
 	MinBytes    int
-	MaxBytes    int  // of the whole answer
-	FirstBatch  bool // the first batch found is returned whole, even above the limits (KIP-74)
+	MaxBytes    int    // of the whole answer
+	FirstBatch  bool   // the first batch found is returned whole, even above the limits (KIP-74)
+	Heard       uint64 // Manager.Heard as it was before the partitions were looked up
 }
 
 // Values of Reader.ReplicaID that are no follower.
@@ -31,8 +32,12 @@ const (
 
 // Position is what a reader wants of one partition.
 type Position struct {
-	Partition        *Partition // nil when this broker does not host it; Missing then says why
-	Missing          error
+	Partition *Partition // nil when this broker does not host it; Missing then says why
+	Missing   error
+	// Expected says of a missing partition that its LeaderAndIsr is on its way: in place of Missing its reader hears of
+	// an empty log, after a wait that ends when a LeaderAndIsr comes. So a follower that has heard of a new topic before
+	// its leader did loses no time to a back-off (Kafka's lose a second).
+	Expected         bool
 	Offset           int64
 	MaxBytes         int
 	LeaderEpoch      int32 // as the reader knows it, -1 for no check
@@ -63,19 +68,20 @@ var unknownView = storage.View{LogStartOffset: -1, LastStableOffset: -1, HighWat
 
 // Fetch reads every position, waiting up to MaxWait for MinBytes. It fills out, which has the length of want. An error
 // at any partition, a divergence or the end of ctx ends the wait.
-func Fetch(ctx context.Context, rd Reader, want []Position, out []Fetched) {
+func (m *Manager) Fetch(ctx context.Context, rd Reader, want []Position, out []Fetched) {
 	deadline := time.Now().Add(rd.MaxWait)
 	total, done := readAll(rd, want, out, true)
 	if done || total >= rd.MinBytes || rd.MaxWait <= 0 || len(want) == 0 {
 		return
 	}
 	w := newWaiter()
-	for i := range want {
-		rd.audience(want[i].Partition).add(w)
+	places := m.places(rd, want)
+	for _, place := range places {
+		place.add(w)
 	}
 	defer func() {
-		for i := range want {
-			rd.audience(want[i].Partition).remove(w)
+		for _, place := range places {
+			place.remove(w)
 		}
 	}()
 	timer := time.NewTimer(time.Until(deadline))
@@ -84,7 +90,7 @@ func Fetch(ctx context.Context, rd Reader, want []Position, out []Fetched) {
 		w.look(rd.MinBytes)
 		release(out)
 		total, done = readAll(rd, want, out, false)
-		if done || total >= rd.MinBytes || last {
+		if done || total >= rd.MinBytes || last || expectsAny(want) && m.Heard() != rd.Heard {
 			return
 		}
 		if w.found(total) {
@@ -98,6 +104,24 @@ func Fetch(ctx context.Context, rd Reader, want []Position, out []Fetched) {
 			return
 		}
 	}
+}
+
+// places are where a reader of these positions waits.
+func (m *Manager) places(rd Reader, want []Position) []*waiters {
+	places := make([]*waiters, 0, len(want)+1)
+	for i := range want {
+		if p := want[i].Partition; p != nil {
+			places = append(places, rd.audience(p))
+		}
+	}
+	if expectsAny(want) {
+		places = append(places, &m.expecting)
+	}
+	return places
+}
+
+func expectsAny(want []Position) bool {
+	return slices.ContainsFunc(want, func(q Position) bool { return q.Expected })
 }
 
 func release(out []Fetched) {
@@ -115,6 +139,10 @@ func readAll(rd Reader, want []Position, out []Fetched, note bool) (total int, d
 	left, first := rd.MaxBytes, rd.FirstBatch
 	for i := range want {
 		q := &want[i]
+		if q.Expected {
+			out[i] = Fetched{} // an empty log
+			continue
+		}
 		if q.Partition == nil {
 			out[i] = Fetched{Err: q.Missing, View: unknownView}
 			done = true

@@ -38,6 +38,8 @@ func (m *Manager) leaderAndIsr(req *kmsg.LeaderAndISRRequest, resp *kmsg.LeaderA
 			}
 		}
 	})
+	m.heard.Add(1)
+	m.expecting.wake(everything)
 	m.fetchers.assign(assignments(verdicts))
 	for _, t := range topics {
 		answer := kmsg.LeaderAndISRResponseTopic{TopicID: t.TopicID}

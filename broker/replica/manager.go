@@ -50,6 +50,10 @@ type Manager struct {
 	// belongs to the holder of turn.
 	controllerEpoch int32
 
+	// heard counts the LeaderAndIsr requests carried out; expecting are the fetches that wait for the next one.
+	heard     atomic.Uint64
+	expecting waiters
+
 	begun    time.Time // what now counts from
 	keeper   *isrKeeper
 	fetchers *fetchers
@@ -69,6 +73,9 @@ func NewManager(o Options) *Manager {
 
 // Start begins to keep ISRs and to follow leaders; Stop ends it.
 func (m *Manager) Start() { m.keeper.start() }
+
+// Heard counts the LeaderAndIsr requests carried out so far. See Reader.Heard.
+func (m *Manager) Heard() uint64 { return m.heard.Load() }
 
 // now is the time the manager has been there; it does not jump with the wall clock.
 func (m *Manager) now() time.Duration { return time.Since(m.begun) }

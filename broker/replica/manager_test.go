@@ -159,7 +159,7 @@ func TestAcksAllWaitsForEveryInSyncReplica(t *testing.T) {
 	}
 	follow := func(offset int64) {
 		out := make([]Fetched, 1)
-		Fetch(t.Context(), Reader{ReplicaID: 2, MaxBytes: 1 << 20}, []Position{{Partition: p, Offset: offset,
+		m.Fetch(t.Context(), Reader{ReplicaID: 2, MaxBytes: 1 << 20}, []Position{{Partition: p, Offset: offset,
 			MaxBytes: 1 << 20, LeaderEpoch: 0, LastFetchedEpoch: -1}}, out)
 		release(out)
 	}
@@ -206,7 +206,7 @@ func TestAFetchWaitsUntilItsBytesAreThere(t *testing.T) {
 	p := mustLead(t, m, state{self, 0, []int32{self}, []int32{self}, topic.NewID()})
 	fetch := func(minBytes int, wait time.Duration) Fetched {
 		out := make([]Fetched, 1)
-		Fetch(t.Context(), Reader{ReplicaID: Consumer, MinBytes: minBytes, MaxBytes: 1 << 20, MaxWait: wait, FirstBatch: true},
+		m.Fetch(t.Context(), Reader{ReplicaID: Consumer, MinBytes: minBytes, MaxBytes: 1 << 20, MaxWait: wait, FirstBatch: true},
 			[]Position{{Partition: p, Offset: p.log.View().LogEndOffset, MaxBytes: 1 << 20, LeaderEpoch: -1, LastFetchedEpoch: -1}}, out)
 		release(out)
 		return out[0]
@@ -241,7 +241,7 @@ func TestAFetchEndsWithItsConnection(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	out := make([]Fetched, 1)
-	Fetch(ctx, Reader{ReplicaID: Consumer, MinBytes: 1, MaxBytes: 1, MaxWait: time.Hour}, []Position{{Partition: p, MaxBytes: 1,
+	m.Fetch(ctx, Reader{ReplicaID: Consumer, MinBytes: 1, MaxBytes: 1, MaxWait: time.Hour}, []Position{{Partition: p, MaxBytes: 1,
 		LeaderEpoch: -1, LastFetchedEpoch: -1}}, out)
 }
 
@@ -265,7 +265,7 @@ func TestWhoMayRead(t *testing.T) {
 	} {
 		c.q.Partition, c.q.LastFetchedEpoch, c.rd.MaxBytes = p, -1, 1
 		out := make([]Fetched, 1)
-		Fetch(t.Context(), c.rd, []Position{c.q}, out)
+		m.Fetch(t.Context(), c.rd, []Position{c.q}, out)
 		if !errors.Is(out[0].Err, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, out[0].Err, c.want)
 		}
