@@ -70,7 +70,7 @@ func produceAll(t *testing.T, p *Partition, timeout time.Duration) <-chan error 
 // follow is a fetch of replica 2, which has everything below offset.
 func follow(t *testing.T, p *Partition, offset int64) {
 	out := make([]Fetched, 1)
-	m.Fetch(t.Context(), Reader{ReplicaID: 2, MaxBytes: 1 << 20}, []Position{{Partition: p, Offset: offset,
+	p.m.Fetch(t.Context(), Reader{ReplicaID: 2, MaxBytes: 1 << 20}, []Position{{Partition: p, Offset: offset,
 		MaxBytes: 1 << 20, LeaderEpoch: -1, LastFetchedEpoch: -1}}, out)
 	release(out)
 }
