@@ -42,6 +42,20 @@ func BrokerEntity(id int32) Entity { return Entity(BrokerConfigs + "/" + strconv
 // DefaultBrokerEntity is the dynamic configuration of all brokers.
 const DefaultBrokerEntity = Entity(BrokerConfigs + "/" + DefaultEntity)
 
+// ClientEntity holds the quotas of a client id, or of DefaultEntity: all that have none of their own.
+func ClientEntity(clientID string) Entity { return Entity(ClientConfigs + "/" + Sanitize(clientID)) }
+
+// UserEntity holds the quotas and the SCRAM credentials of a user, or the quotas of DefaultEntity.
+func UserEntity(user string) Entity { return Entity(UserConfigs + "/" + Sanitize(user)) }
+
+// UserClientEntity holds the quotas of a client id in a user's hands; either may be DefaultEntity.
+func UserClientEntity(user, clientID string) Entity {
+	return UserEntity(user) + Entity("/"+ClientConfigs+"/"+Sanitize(clientID))
+}
+
+// IPEntity holds the quotas of an address, or of DefaultEntity. Addresses are not sanitized.
+func IPEntity(ip string) Entity { return Entity(IPConfigs + "/" + ip) }
+
 // Type is the entity's kind: its first word.
 func (e Entity) Type() string { kind, _, _ := strings.Cut(string(e), "/"); return kind }
 
