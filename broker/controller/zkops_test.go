@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 
+	"github.com/zurau/zurau/broker/brokertest/zklog"
 	"github.com/zurau/zurau/broker/ibp"
 	"github.com/zurau/zurau/broker/topic"
 	"github.com/zurau/zurau/zkmeta"
@@ -39,7 +40,7 @@ func TestZooKeeperWritesAreKafkas(t *testing.T) {
 			s := &stage{t: t, level: test.level, deleteTopics: true, registered: make(map[int32]*zkmeta.Client), log: zap.NewNop()}
 			s.openEmpty()
 			l := &life{stage: s, t: t, captures: filepath.Join("testdata", "zkops", test.release), port: test.port,
-				names: make(map[int64]string), ours: identities{}, kafkas: identities{}, differences: loadDifferences(t, test.release)}
+				names: make(map[int64]string), ours: zklog.Identities{}, kafkas: zklog.Identities{}, differences: loadDifferences(t, test.release)}
 			l.play(test.after0, test.after2Left)
 			l.everyPhaseWasSeen()
 			l.differences.unneeded(t, test.release)
@@ -54,7 +55,7 @@ type life struct {
 	captures     string           // folder of the release
 	port         int32            // of broker 0
 	names        map[int64]string // of the brokers, by session
-	ours, kafkas identities
+	ours, kafkas zklog.Identities
 	differences  differences
 	seen         []string // phases that were compared or wait
 }
@@ -227,10 +228,10 @@ func (l *life) comeBack(phase string, id int32) {
 	l.await("BrokerChange")
 	l.takeProducerIDs(id)
 	for _, w := range l.capture(phase) {
-		if !isState(w) {
+		if !zklog.IsState(w) {
 			continue
 		}
-		p := int32(partitionOf(w))
+		p := int32(zklog.PartitionOf(w))
 		st := l.c.term.cluster.find(topic.Partition{Topic: "t", ID: p}).leadership
 		req := &kmsg.AlterPartitionRequest{Version: 0, BrokerID: st.Leader, BrokerEpoch: l.epochOf(st.Leader),
 			Topics: []kmsg.AlterPartitionRequestTopic{{Topic: "t", Partitions: []kmsg.AlterPartitionRequestTopicPartition{
@@ -271,8 +272,8 @@ func (l *life) reassign(phase string) {
 	// ZooKeeper tells of the changes in their order: what the first brought about is posted before the second.
 	l.must(tool.RequestPreferredElection(ctx, nil))
 	l.await("PreferredReplicaElection")
-	moved := slices.ContainsFunc(l.transactions(), func(t logged) bool {
-		return slices.ContainsFunc(t.ops, func(o loggedOp) bool { return strings.HasPrefix(o.path, "/brokers/topics/") })
+	moved := slices.ContainsFunc(l.transactions(), func(t zklog.Transaction) bool {
+		return slices.ContainsFunc(t.Ops, func(o zklog.Op) bool { return strings.HasPrefix(o.Path, "/brokers/topics/") })
 	})
 	if waits := l.differences.waits(phase); moved == waits {
 		l.t.Fatalf("phase %s waits by differences.txt: %t; the controller moves replicas: %t", phase, waits, moved)
@@ -287,7 +288,7 @@ func (l *life) pretend(phase string) {
 	ctx := context.Background()
 	tool := l.tool.Session()
 	for _, w := range l.capture(phase) {
-		if isState(w) {
+		if zklog.IsState(w) {
 			data, err := json.Marshal(w.Data)
 			l.must(err)
 			_, err = tool.Set(ctx, w.Path, data, zkmeta.AnyVersion)
@@ -309,22 +310,24 @@ func (l *life) pretend(phase string) {
 }
 
 // capture reads the captured writes of a phase.
-func (l *life) capture(phase string) []write {
+func (l *life) capture(phase string) []zklog.Write {
 	l.t.Helper()
 	files, err := filepath.Glob(filepath.Join(l.captures, phase+"-*.tsv"))
 	if err != nil || len(files) != 1 {
 		l.t.Fatalf("phase %s: %v, %v", phase, files, err)
 	}
-	return readCapture(l.t, files[0], l.kafkas)
+	writes, err := zklog.ReadCapture(files[0], l.kafkas)
+	l.must(err)
+	return writes
 }
 
 // same compares what was written since the last call with a phase of the capture.
 func (l *life) same(phase string) {
 	l.t.Helper()
 	l.seen = append(l.seen, phase)
-	got := l.differences.without(phase, "ours", asWrites(l.transactions(), l.names, l.ours))
+	got := l.differences.without(phase, "ours", zklog.Writes(l.transactions(), l.names, l.ours))
 	want := l.differences.without(phase, "kafka", l.capture(phase))
-	if diff := cmp.Diff(inOurOrder(want, got), got); diff != "" {
+	if diff := cmp.Diff(zklog.InOurOrder(want, got), got); diff != "" {
 		l.t.Errorf("phase %s (-Kafka +ours):\n%s", phase, diff)
 	}
 }
