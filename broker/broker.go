@@ -13,6 +13,7 @@ import (
 	"github.com/zurau/zurau/broker/api"
 	"github.com/zurau/zurau/broker/config"
 	"github.com/zurau/zurau/broker/controller"
+	"github.com/zurau/zurau/broker/loglevel"
 	"github.com/zurau/zurau/broker/metadata"
 	"github.com/zurau/zurau/broker/metrics"
 	"github.com/zurau/zurau/broker/replica"
@@ -24,6 +25,10 @@ import (
 
 // Broker is one broker: Start and Stop are called once each, by its owner.
 type Broker struct {
+	// LogLevels are the levels of the loggers below the one New was given, for clients to see and change. Set before
+	// Start; nil leaves clients a table that nobody asks.
+	LogLevels *loglevel.Table
+
 	static  *config.Broker
 	logger  *zap.Logger // "kafka.server.KafkaServer"
 	root    *zap.Logger // parent of the rooms' loggers
@@ -189,6 +194,7 @@ func (b *Broker) buildRooms() error {
 		BrokerID: id, ClusterID: b.registrar.clusterID, Level: b.static.InterBrokerProtocol, Config: b.dynamic,
 		Metadata: b.metadata, Replicas: b.replicas, Storage: b.storage, Controller: b.controller, ZK: b.zk,
 		BrokerEpoch: b.registrar.epoch.Load, ProducerIDs: b.producerIDs, Logger: b.root.Named("kafka.server.KafkaApis"),
+		LogLevels: b.LogLevels,
 	})
 	b.server = wire.NewServer(b.serverOptions(), b.handler.Handle, b.root.Named("kafka.network.SocketServer"), registry)
 	b.configs.limits = func() { b.server.SetLimits(connectionLimits(b.dynamic.Broker())) }
