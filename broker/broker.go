@@ -13,6 +13,7 @@ import (
 	"github.com/zurau/zurau/broker/api"
 	"github.com/zurau/zurau/broker/config"
 	"github.com/zurau/zurau/broker/controller"
+	"github.com/zurau/zurau/broker/loglevel"
 	"github.com/zurau/zurau/broker/metadata"
 	"github.com/zurau/zurau/broker/metrics"
 	"github.com/zurau/zurau/broker/replica"
@@ -24,6 +25,10 @@ import (
 
 // Broker is one broker: Start and Stop are called once each, by its owner.
 type Broker struct {
+	// LogLevels are the levels of the loggers below the one New was given, for clients to see and change. Set before
+	// Start; nil leaves clients a table that nobody asks.
+	LogLevels *loglevel.Table
+
 	static  *config.Broker
 	logger  *zap.Logger // "kafka.server.KafkaServer"
 	root    *zap.Logger // parent of the rooms' loggers
@@ -188,8 +193,10 @@ func (b *Broker) buildRooms() error {
 		BrokerID: id, ClusterID: b.registrar.clusterID, Level: b.static.InterBrokerProtocol, Config: b.dynamic,
 		Metadata: b.metadata, Replicas: b.replicas, Storage: b.storage, Controller: b.controller, ZK: b.zk,
 		BrokerEpoch: b.registrar.epoch.Load, ProducerIDs: b.producerIDs, Logger: b.root.Named("kafka.server.KafkaApis"),
+		LogLevels: b.LogLevels,
 	})
 	b.server = wire.NewServer(b.serverOptions(), b.handler.Handle, b.root.Named("kafka.network.SocketServer"), registry)
+	b.configs.limits = func() { b.server.SetLimits(connectionLimits(b.dynamic.Broker())) }
 	if err := b.server.Listen(); err != nil {
 		return err
 	}
@@ -314,9 +321,8 @@ func (b *Broker) serverOptions() wire.ServerOptions {
 		MaxRequestSize:      int(c.SocketRequestMaxBytes),
 		MaxQueuedBytes:      c.QueuedMaxRequestBytes,
 		SendBuffer:          int(c.SocketSendBufferBytes),
-		MaxConnections:      int(c.MaxConnections),
-		MaxConnectionsPerIP: int(c.MaxConnectionsPerIP),
 		IdleTimeout:         c.ConnectionsMaxIdle,
+		Limits:              connectionLimits(b.dynamic.Broker()),
 	}
 	// Kafka's defaults for these two cost throughput and a second at a burst of connections: the kernel knows better.
 	if c.Configured("socket.receive.buffer.bytes") {
@@ -325,16 +331,27 @@ func (b *Broker) serverOptions() wire.ServerOptions {
 	if c.Configured("socket.listen.backlog.size") {
 		o.Backlog = int(c.SocketListenBacklogSize)
 	}
-	o.MaxConnectionsPerIPOverrides = make(map[string]int, len(c.MaxConnectionsPerIPOverrides))
-	for host, n := range c.MaxConnectionsPerIPOverrides {
-		o.MaxConnectionsPerIPOverrides[host] = int(n)
-	}
 	for _, l := range c.Listeners {
 		limit, _ := strconv.Atoi(c.ListenerValue(l.Name, "max.connections"))
+		rate, _ := strconv.Atoi(c.ListenerValue(l.Name, "max.connection.creation.rate"))
 		o.Listeners = append(o.Listeners, wire.Listener{Name: l.Name, Host: l.Host, Port: int(l.Port),
-			SecurityProtocol: c.ListenerSecurityProtocols[l.Name], MaxConnections: limit})
+			SecurityProtocol: c.ListenerSecurityProtocols[l.Name], MaxConnections: limit, CreationRate: rate})
 	}
 	return o
+}
+
+// connectionLimits are those keys of the listeners that may change while the broker runs.
+func connectionLimits(c *config.Broker) wire.Limits {
+	l := wire.Limits{
+		MaxConnections:               int(c.MaxConnections),
+		MaxConnectionsPerIP:          int(c.MaxConnectionsPerIP),
+		MaxConnectionsPerIPOverrides: make(map[string]int, len(c.MaxConnectionsPerIPOverrides)),
+		MaxCreationRate:              int(max(c.MaxConnectionCreationRate, 1)), // 0 is as slow as 1 in Kafka too
+	}
+	for host, n := range c.MaxConnectionsPerIPOverrides {
+		l.MaxConnectionsPerIPOverrides[host] = int(n)
+	}
+	return l
 }
 
 // endpoints are the advertised listeners, with the ports the kernel chose where 0 was configured.

@@ -19,17 +19,19 @@ type configListener struct {
 	storage *storage.Manager // nil until the logs are loaded, and set before run
 	// changed tells the controller of a notification; "" stands for the brokers' own configuration. Set before run.
 	changed func(topic string)
-	last    int64 // sequence of the last notification carried out; run owns it
+	limits  func() // puts the brokers' limits of connections in force; nil until there is a server, and set before run
+	last    int64  // sequence of the last notification carried out in this session, -1 for none; lives owns it
 	logger  *zap.Logger
 }
 
 func newConfigListener(id int32, d *config.Dynamic, logger *zap.Logger) *configListener {
-	return &configListener{id: id, dynamic: d, last: -1, logger: logger}
+	return &configListener{id: id, dynamic: d, logger: logger}
 }
 
 // load reads everything anew: at the start, and in each new session, because notifications may have come and
-// gone between two sessions.
+// gone between two sessions. Their numbers mean nothing any more either: a ZooKeeper that was wiped counts from 0.
 func (l *configListener) load(ctx context.Context, s *zkmeta.Session) error {
+	l.last = -1
 	topics, err := s.Entities(ctx, zkmeta.TopicConfigs)
 	if err != nil {
 		return err
@@ -129,13 +131,21 @@ func (l *configListener) apply(e zkmeta.Entity, values map[string]string) {
 		l.reconfigure(func(name string) bool { return name == e.Name() })
 	case e == zkmeta.DefaultBrokerEntity:
 		err = l.dynamic.SetBrokerDefault(values)
-		l.reconfigure(func(string) bool { return true })
+		l.reconfigureBroker()
 	case e == zkmeta.BrokerEntity(l.id):
 		err = l.dynamic.SetBroker(values)
-		l.reconfigure(func(string) bool { return true })
+		l.reconfigureBroker()
 	}
 	if err != nil {
 		l.logger.Error("Invalid configuration in ZooKeeper", zap.String("entity", string(e)), zap.Error(err))
+	}
+}
+
+// reconfigureBroker hands the broker's own configuration to whoever keeps a part of it.
+func (l *configListener) reconfigureBroker() {
+	l.reconfigure(func(string) bool { return true })
+	if l.limits != nil {
+		l.limits()
 	}
 }
 

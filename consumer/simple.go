@@ -39,7 +39,7 @@ type Simple struct {
 	stop    context.CancelFunc // ends the fetchers of the last Assign
 	running sync.WaitGroup
 
-	correlation int // of the next metadata request, for the log
+	correlation int64 // of the last metadata request, for the log
 }
 
 // fetched is what one answer held, or why a partition cannot go on.
@@ -59,7 +59,7 @@ func NewSimple(c *Config) (*Simple, error) {
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
-	s := &Simple{config: c, got: make(chan fetched), stop: func() {}}
+	s := &Simple{config: c, got: make(chan fetched), stop: func() {}, correlation: 1}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	c.dialer.Failed = func(addr string) {
 		producer.WarnUnreachable(c.Logger, s.logName(), producer.NodeAt(s.client, addr), addr)
@@ -295,37 +295,10 @@ func (s *Simple) hand(ctx context.Context, f fetched) bool {
 	}
 }
 
-// askTopic asks a broker for a topic once and logs what Java's client would.
+// askTopic asks a broker for a topic once.
 func (s *Simple) askTopic(name string) error {
-	broker := s.client.LeastLoadedBroker()
-	if broker == nil {
-		return kerr.New(kerr.NetworkException, "no broker can be reached")
-	}
-	if err := broker.Open(s.config.sarama); err != nil && !errors.Is(err, sarama.ErrAlreadyConnected) {
-		return err
-	}
-	s.correlation++
-	id := s.correlation + 1 // Java's first request of the connection is another one
-	req := sarama.NewMetadataRequest(s.config.sarama.Version, []string{name})
-	req.AllowAutoTopicCreation = true
-	resp, err := broker.GetMetadata(req)
-	if err != nil {
-		_ = broker.Close()
-		return err
-	}
-	for _, t := range resp.Topics {
-		if t.Err == sarama.ErrNoError {
-			continue
-		}
-		e := kerr.ForCode(int16(t.Err))
-		s.config.Logger.Named("org.apache.kafka.clients.NetworkClient").Warn(fmt.Sprintf(
-			"[%s] Error while fetching metadata with correlation id %d : {%s=%s}", s.logName(), id, name, e.Name))
-		if e == kerr.InvalidTopicException {
-			return kerr.New(e, "Invalid topics: [%s]", name)
-		}
-		return e
-	}
-	return kafkaError(s.client.RefreshMetadata(name))
+	s.correlation++ // Java's first request of the connection is another one
+	return kafkaError(producer.AskTopic(s.client, s.config.Logger, s.logName(), s.correlation, name))
 }
 
 func (s *Simple) logName() string { return "Consumer " + s.config.LogName }

@@ -55,9 +55,10 @@ func newStickyPartitioner(batchSize int, linger time.Duration) *stickyPartitione
 
 // Partition implements sarama.Partitioner.
 func (p *stickyPartitioner) Partition(m *sarama.ProducerMessage, partitions int32) (int32, error) {
-	if p.current < 0 || p.current >= partitions || p.given >= p.batchSize || time.Since(p.since) > p.linger {
+	now := sentAt(m)
+	if p.current < 0 || p.current >= partitions || p.given >= p.batchSize || now.Sub(p.since) > p.linger {
 		p.current = pickOther(p.current, partitions)
-		p.given, p.since = 0, time.Now()
+		p.given, p.since = 0, now
 	}
 	p.given += m.ByteSize(2)
 	return p.current, nil
@@ -110,6 +111,14 @@ func (p *namedPartitioner) Partition(m *sarama.ProducerMessage, partitions int32
 		return named, nil
 	}
 	return p.otherwise.Partition(m, partitions)
+}
+
+// sentAt is when a record was handed to Send; asking the clock once for each record is enough.
+func sentAt(m *sarama.ProducerMessage) time.Time {
+	if s, ok := m.Metadata.(*sending); ok {
+		return s.sent
+	}
+	return time.Now()
 }
 
 func partitionNamed(m *sarama.ProducerMessage) int32 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -23,7 +24,7 @@ type Record struct {
 	Key       []byte
 	Value     []byte
 	Headers   []Header
-	Timestamp time.Time // zero: when it is sent
+	Timestamp time.Time // zero: when Send is called
 }
 
 // Header is one header of a record.
@@ -51,25 +52,47 @@ type Producer struct {
 	closing chan struct{} // closed by Close
 	done    chan struct{} // closed when the last acknowledgement was handed on
 
+	correlation atomic.Int64 // of the last metadata request, for the log
+
 	start sync.Mutex // held while the first record makes async, which may ask brokers
 
 	mu struct {
 		sync.Mutex
-		async       sarama.AsyncProducer // nil before the first record
-		known       map[string]bool      // topics whose metadata arrived
-		correlation int                  // of the next metadata request, for the log
-		buffered    int64                // bytes not yet acknowledged
-		freed       chan struct{}        // closed when buffered goes down; nil while nobody waits for it
-		sending     sync.WaitGroup       // calls of Send that have been let in; none is once closed is set
-		closed      bool
+		async    sarama.AsyncProducer // nil before the first record
+		known    map[string]bool      // topics whose metadata arrived
+		buffered int64                // bytes not yet acknowledged
+		freed    chan struct{}        // closed when buffered goes down; nil while nobody waits for it
+		sending  sync.WaitGroup       // calls of Send that have been let in; none is once closed is set
+		closed   bool
 	}
 }
 
-// sending travels with a record through sarama.
+// sending is a record on its way through sarama, with all that sarama needs of it: one piece of memory a record.
 type sending struct {
-	record Record
-	size   int64
-	done   func(Position, error)
+	record     Record
+	size       int64
+	sent       time.Time // when Send was called: the record's timestamp unless it has one
+	done       func(Position, error)
+	message    sarama.ProducerMessage
+	key, value sarama.ByteEncoder // what message points at
+}
+
+func newSending(r Record, done func(Position, error)) *sending {
+	s := &sending{record: r, size: int64(serializedSize(&r)), sent: time.Now(), done: done, key: r.Key, value: r.Value}
+	s.message = sarama.ProducerMessage{Topic: r.Topic, Timestamp: r.Timestamp, Metadata: s}
+	if r.Timestamp.IsZero() {
+		s.message.Timestamp = s.sent
+	}
+	if r.Key != nil {
+		s.message.Key = &s.key
+	}
+	if r.Value != nil {
+		s.message.Value = &s.value
+	}
+	for _, h := range r.Headers {
+		s.message.Headers = append(s.message.Headers, sarama.RecordHeader{Key: []byte(h.Key), Value: h.Value})
+	}
+	return s
 }
 
 // New makes a producer. No broker is asked before the first record.
@@ -89,31 +112,30 @@ func New(c *Config) (*Producer, error) {
 }
 
 // Send hands r over and returns; done is called once with what became of it, on the producer's goroutine unless r is
-// refused before it is sent, and must not call the producer. It waits, up to max.block.ms, for the topic's metadata and for room in the buffer.
+// refused before it is sent, and must not call the producer. It waits, up to max.block.ms, for the topic's metadata and
+// for room in the buffer, and beyond that, while sarama takes no more, until ctx ends.
 func (p *Producer) Send(ctx context.Context, r Record, done func(Position, error)) {
 	for _, i := range p.config.Interceptors {
 		i.OnSend(&r)
 	}
-	s := &sending{record: r, size: int64(serializedSize(&r)), done: done}
-	ctx, cancel := context.WithTimeout(ctx, p.config.MaxBlock)
-	defer cancel()
+	s := newSending(r, done)
 	async, err := p.admit(ctx, s)
 	if err != nil {
 		p.finish(s, Position{Partition: AnyPartition, Offset: -1}, err)
 		return
 	}
 	defer p.mu.sending.Done()
-	m := &sarama.ProducerMessage{Topic: r.Topic, Timestamp: r.Timestamp, Metadata: s}
-	if r.Key != nil {
-		m.Key = sarama.ByteEncoder(r.Key)
+	select {
+	case async.Input() <- &s.message: // alone in its select this is a plain send, at half the price
+		return
+	default:
 	}
-	if r.Value != nil {
-		m.Value = sarama.ByteEncoder(r.Value)
+	select {
+	case async.Input() <- &s.message:
+	case <-ctx.Done():
+		p.release(s)
+		p.finish(s, Position{Partition: AnyPartition, Offset: -1}, context.Cause(ctx))
 	}
-	for _, h := range r.Headers {
-		m.Headers = append(m.Headers, sarama.RecordHeader{Key: []byte(h.Key), Value: h.Value})
-	}
-	async.Input() <- m
 }
 
 // SendSync sends r and waits for its acknowledgement.
@@ -206,37 +228,24 @@ func (p *Producer) started() (sarama.AsyncProducer, error) {
 	return async, nil
 }
 
-// admit checks the size of a record, waits for its topic and takes its bytes from the buffer. Without an error the
-// caller is counted in sending.
+// admit waits for a record's topic and for room in the buffer. Without an error the caller is counted in sending.
 func (p *Producer) admit(ctx context.Context, s *sending) (sarama.AsyncProducer, error) {
+	if async, _, err := p.reserve(s); async != nil || err != nil {
+		return async, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.config.MaxBlock)
+	defer cancel()
 	if err := p.awaitTopic(ctx, s.record.Topic); err != nil {
 		return nil, err
 	}
-	if s.size > int64(p.config.MaxRequestSize) {
-		return nil, kerr.New(kerr.MessageTooLarge, "The message is %d bytes when serialized which is larger than %d, which "+
-			"is the value of the max.request.size configuration.", s.size, p.config.MaxRequestSize)
-	}
-	async, err := p.started()
-	if err != nil {
+	if _, err := p.started(); err != nil {
 		return nil, err
 	}
 	for {
-		p.mu.Lock()
-		if p.mu.closed {
-			p.mu.Unlock()
-			return nil, errClosed
+		async, freed, err := p.reserve(s)
+		if async != nil || err != nil {
+			return async, err
 		}
-		if p.mu.buffered == 0 || p.mu.buffered+s.size <= p.config.BufferMemory {
-			p.mu.buffered += s.size
-			p.mu.sending.Add(1)
-			p.mu.Unlock()
-			return async, nil
-		}
-		if p.mu.freed == nil {
-			p.mu.freed = make(chan struct{})
-		}
-		freed := p.mu.freed
-		p.mu.Unlock()
 		select {
 		case <-freed:
 		case <-p.closing:
@@ -245,6 +254,33 @@ func (p *Producer) admit(ctx context.Context, s *sending) (sarama.AsyncProducer,
 				"time %d ms.", s.size, p.config.MaxBlock.Milliseconds())
 		}
 	}
+}
+
+// reserve takes a record's bytes from the buffer if nothing has to be waited for, which is the way of almost every
+// record: one lock and no memory. Else it gives nothing, or where the topic is known a channel that is closed when
+// there is more room.
+func (p *Producer) reserve(s *sending) (async sarama.AsyncProducer, freed <-chan struct{}, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.mu.closed:
+		return nil, nil, errClosed
+	case !p.mu.known[s.record.Topic]:
+		return nil, nil, nil
+	case s.size > int64(p.config.MaxRequestSize):
+		return nil, nil, kerr.New(kerr.MessageTooLarge, "The message is %d bytes when serialized which is larger than "+
+			"%d, which is the value of the max.request.size configuration.", s.size, p.config.MaxRequestSize)
+	case p.mu.async == nil:
+		return nil, nil, nil
+	case p.mu.buffered == 0 || p.mu.buffered+s.size <= p.config.BufferMemory:
+		p.mu.buffered += s.size
+		p.mu.sending.Add(1)
+		return p.mu.async, nil, nil
+	}
+	if p.mu.freed == nil {
+		p.mu.freed = make(chan struct{})
+	}
+	return nil, p.mu.freed, nil
 }
 
 // serializedSize is an upper bound of the bytes a record takes on the wire, batch header included
@@ -274,42 +310,47 @@ func varintSize(n int) int {
 	return size
 }
 
-// acknowledge hands on what became of each record until sarama has none left.
+// acknowledge hands on what became of each record, one at a time, until sarama has none left. Each of sarama's two
+// channels has a goroutine, because waiting for both at once costs every record more than the lock.
 func (p *Producer) acknowledge(async sarama.AsyncProducer) {
 	defer close(p.done)
-	successes, failures := async.Successes(), async.Errors()
-	for successes != nil || failures != nil {
-		select {
-		case m, ok := <-successes:
-			if !ok {
-				successes = nil
-				continue
-			}
-			p.release(m, nil)
-		case e, ok := <-failures:
-			if !ok {
-				failures = nil
-				continue
-			}
-			p.release(e.Msg, e.Err)
+	var handing sync.Mutex
+	var failures sync.WaitGroup
+	failures.Go(func() {
+		for e := range async.Errors() {
+			handing.Lock()
+			p.acknowledged(e.Msg, e.Err)
+			handing.Unlock()
 		}
+	})
+	for m := range async.Successes() {
+		handing.Lock()
+		p.acknowledged(m, nil)
+		handing.Unlock()
 	}
+	failures.Wait()
 }
 
-func (p *Producer) release(m *sarama.ProducerMessage, err error) {
+// acknowledged hands on what became of one record.
+func (p *Producer) acknowledged(m *sarama.ProducerMessage, err error) {
 	s := m.Metadata.(*sending)
-	p.mu.Lock()
-	p.mu.buffered -= s.size
-	if p.mu.freed != nil {
-		close(p.mu.freed)
-		p.mu.freed = nil
-	}
-	p.mu.Unlock()
+	p.release(s)
 	at := Position{Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp}
 	if p.config.sarama.Producer.RequiredAcks == sarama.NoResponse {
 		at.Offset = -1
 	}
 	p.finish(s, at, kafkaError(err))
+}
+
+// release gives a record's bytes back to the buffer.
+func (p *Producer) release(s *sending) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.buffered -= s.size
+	if p.mu.freed != nil {
+		close(p.mu.freed)
+		p.mu.freed = nil
+	}
 }
 
 func (p *Producer) finish(s *sending, at Position, err error) {
@@ -341,11 +382,13 @@ func (p *Producer) awaitTopic(ctx context.Context, topic string) error {
 	known := p.mu.known[topic]
 	p.mu.Unlock()
 	for !known {
-		err := p.askTopic(topic)
+		err := AskTopic(p.client, p.config.Logger, p.logName(), p.correlation.Add(1), topic)
 		if err == nil {
 			break
 		}
 		if kerr.CodeOf(err) == kerr.InvalidTopicException.Code {
+			p.config.Logger.Named("org.apache.kafka.clients.Metadata").Error(fmt.Sprintf(
+				"[%s] Metadata response reported invalid topics [%s]", p.logName(), topic))
 			return err
 		}
 		select {
@@ -361,43 +404,6 @@ func (p *Producer) awaitTopic(ctx context.Context, topic string) error {
 	p.mu.known[topic] = true
 	p.mu.Unlock()
 	return nil
-}
-
-// askTopic asks a broker for topic once. Asking creates it where the broker allows.
-func (p *Producer) askTopic(topic string) error {
-	broker := p.client.LeastLoadedBroker()
-	if broker == nil {
-		return sarama.ErrOutOfBrokers
-	}
-	if err := broker.Open(p.config.sarama); err != nil && !errors.Is(err, sarama.ErrAlreadyConnected) {
-		return err
-	}
-	p.mu.Lock()
-	p.mu.correlation++
-	id := p.mu.correlation
-	p.mu.Unlock()
-	req := sarama.NewMetadataRequest(p.config.sarama.Version, []string{topic})
-	req.AllowAutoTopicCreation = true
-	resp, err := broker.GetMetadata(req)
-	if err != nil {
-		_ = broker.Close()
-		return err
-	}
-	for _, t := range resp.Topics {
-		if t.Err == sarama.ErrNoError {
-			continue
-		}
-		e := kerr.ForCode(int16(t.Err))
-		p.config.Logger.Named("org.apache.kafka.clients.NetworkClient").Warn(fmt.Sprintf(
-			"[%s] Error while fetching metadata with correlation id %d : {%s=%s}", p.logName(), id, topic, e.Name))
-		if e == kerr.InvalidTopicException {
-			p.config.Logger.Named("org.apache.kafka.clients.Metadata").Error(fmt.Sprintf(
-				"[%s] Metadata response reported invalid topics [%s]", p.logName(), topic))
-			return kerr.New(e, "Invalid topics: [%s]", topic)
-		}
-		return e
-	}
-	return p.client.RefreshMetadata(topic)
 }
 
 // logName is what log lines call this producer by.

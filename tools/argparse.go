@@ -18,9 +18,9 @@ type argument struct {
 	name     string
 	help     string
 	required bool
-	flag     bool // takes no value
-	many     bool // takes all words up to the next flag
-	number   bool // of type long
+	flag     bool   // takes no value
+	many     bool   // takes all words up to the next flag
+	number   string // Java's type of a value that is a number: Long or Integer
 	fallback string
 	against  string // a flag it must not stand beside; one of the two is needed
 }
@@ -99,8 +99,8 @@ func (p *argparser) complete(values arguments) error {
 	for _, a := range p.arguments {
 		switch {
 		case values.has(a.name):
-			if _, err := strconv.ParseInt(values.str(a.name), 10, 64); a.number && err != nil {
-				return argumentError("argument " + a.name + ": could not convert '" + values.str(a.name) + "' to Long")
+			if !a.accepts(values.str(a.name)) {
+				return argumentError("argument " + a.name + ": could not convert '" + values.str(a.name) + "' to " + a.number)
 			}
 		case a.required:
 			return argumentError("argument " + a.name + " is required")
@@ -111,6 +111,19 @@ func (p *argparser) complete(values arguments) error {
 		}
 	}
 	return nil
+}
+
+// accepts reports whether value is of the argument's type.
+func (a *argument) accepts(value string) bool {
+	bits := 64
+	switch a.number {
+	case "":
+		return true
+	case "Integer":
+		bits = 32
+	}
+	_, err := strconv.ParseInt(value, 10, bits)
+	return err == nil
 }
 
 // fail prints usage and the complaint, filled to the width.

@@ -31,7 +31,7 @@ func TestArgumentsOfThePerformanceTest(t *testing.T) {
 		needed + "--record-size 1 --producer-props a=b c=d": "",
 		"--num-records 1":                                   "argument --topic is required",
 		needed:                                              "one of the arguments --record-size --payload-file is required",
-		needed + "--record-size x":                          "argument --record-size: could not convert 'x' to Long",
+		needed + "--record-size x":                          "argument --record-size: could not convert 'x' to Integer",
 		needed + "--record-size":                            "argument --record-size: expected one argument",
 		needed + "--record-size 1 --payload-file f":         "argument --payload-file: not allowed with argument --record-size",
 		needed + "--record-size 1 stray":                    "unrecognized arguments: 'stray'",

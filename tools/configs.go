@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 )
 
-// kafka-configs (Kafka: ConfigCommand). This file reads the command line of both dialects; configs_brokers.go asks the
-// brokers, configs_zookeeper.go works on the znodes.
+// kafka-configs (Kafka: ConfigCommand). This file reads the command line of both dialects. Over --bootstrap-server
+// configs_brokers.go asks for topics, brokers and loggers, configs_quotas.go for the quotas of users, clients and
+// addresses, configs_scram.go for the passwords of users; configs_zookeeper.go works on the znodes.
 
 type configOptions struct {
 	*optionSet
@@ -32,12 +31,19 @@ type entityShortcut struct {
 	isDefault  bool
 }
 
-// configEntity is what a configuration belongs to. No name and isDefault: the default of all of the type.
+// configEntity is what a configuration belongs to. No name and isDefault: the default of all of the type. No name and
+// not isDefault: any.
 type configEntity struct {
 	kind      string // topics, clients, users, brokers, ips, broker-loggers
 	name      string
 	isDefault bool
 }
+
+// isAny reports whether no entity was chosen.
+func (e configEntity) isAny() bool { return e.name == "" && !e.isDefault }
+
+// singular is the entity type in a sentence about one of them.
+func (e configEntity) singular() string { return strings.TrimSuffix(e.kind, "s") }
 
 func parseConfigOptions(args []string) (*configOptions, error) {
 	p := &optionParser{}
@@ -83,166 +89,39 @@ func parseConfigOptions(args []string) (*configOptions, error) {
 	return o, err
 }
 
-// entities pairs the types with the names, in the order in which the flags came.
-func (o *configOptions) entities() []configEntity {
-	var entities []configEntity
+// entities pairs the types with the names, in the order in which the flags came, and reports whether there are names
+// without a type. An empty name is the default, as it is on the wire.
+func (o *configOptions) entities() (entities []configEntity, tooManyNames bool) {
 	for _, kind := range o.values[o.entityType] {
 		entities = append(entities, configEntity{kind: kind})
 	}
 	next, names := 0, o.values[o.entityName]
 	for _, flag := range o.order {
-		if next >= len(entities) {
+		if flag != o.entityName && flag != o.entityDefault {
+			continue
+		}
+		if next == len(entities) {
+			tooManyNames = true
 			break
 		}
-		switch flag {
-		case o.entityName:
+		if flag == o.entityName {
 			entities[next].name, names = names[0], names[1:]
-			next++
-		case o.entityDefault:
-			entities[next].isDefault = true
-			next++
 		}
+		entities[next].isDefault = entities[next].name == ""
+		next++
 	}
 	for _, s := range o.shortcuts {
 		if !o.has(s.flag) {
 			continue
 		}
-		e := configEntity{kind: s.entityType, isDefault: s.isDefault}
+		e := configEntity{kind: s.entityType}
 		if !s.isDefault {
 			e.name = o.str(s.flag)
 		}
+		e.isDefault = e.name == ""
 		entities = append(entities, e)
 	}
-	return entities
-}
-
-// check applies the rules between the flags in the order in which Kafka reports them, and gives the entities.
-func (o *configOptions) check() ([]configEntity, error) {
-	if o.has(o.alter) == o.has(o.describe) {
-		return nil, &usageError{o.parser, "Command must include exactly one action: --describe, --alter"}
-	}
-	if err := o.exclude(o.dialect, o.describe, o.addConfig, o.deleteConfig); err != nil {
-		return nil, err
-	}
-	entities := o.entities()
-	if o.dialect == dialect11 {
-		return entities, o.check11(entities)
-	}
-	return entities, o.check28(entities)
-}
-
-// The entity types each dialect knows, in the order its message lists them.
-var (
-	entityTypes28 = []string{"topics", "clients", "users", "brokers", "ips", "broker-loggers"}
-	entityTypes11 = []string{"topics", "clients", "users", "brokers"}
-)
-
-func (o *configOptions) check28(entities []configEntity) error {
-	for i, e := range entities {
-		for _, before := range entities[:i] {
-			if before.kind == e.kind {
-				return illegalArgument("Duplicate entity type(s) specified: %s", e.kind)
-			}
-		}
-		if !slices.Contains(entityTypes28, e.kind) {
-			return illegalArgument("Invalid entity type %s, the entity type must be one of %s with the --bootstrap-server "+
-				"argument", e.kind, strings.Join(entityTypes28, ","))
-		}
-	}
-	if len(entities) == 0 {
-		return illegalArgument("At least one entity type must be specified")
-	}
-	if err := checkPair(entities); err != nil {
-		return err
-	}
-	if o.has(o.entityType) || o.has(o.entityName) || o.has(o.entityDefault) {
-		for _, s := range o.shortcuts {
-			if o.has(s.flag) {
-				return illegalArgument("--entity-{type,name,default} should not be used in conjunction with specific " +
-					"entity flags")
-			}
-		}
-	}
-	if !o.has(o.bootstrap) {
-		return illegalArgument("One of the required --bootstrap-server or --zookeeper arguments must be specified")
-	}
-	kind, name := entities[0].kind, entities[0].name
-	byNumber := kind == "brokers" || kind == "broker-loggers"
-	if _, err := strconv.ParseInt(name, 10, 32); err != nil && name != "" && byNumber {
-		return illegalArgument("The entity name for %s must be a valid integer broker id, but it is: %s", kind, name)
-	}
-	if o.has(o.describe) && kind == "broker-loggers" && name == "" {
-		return illegalArgument("an entity name must be specified with --describe of %s", kind)
-	}
-	if !o.has(o.alter) {
-		return nil
-	}
-	switch kind {
-	case "topics", "broker-loggers":
-		if name == "" {
-			return illegalArgument("an entity name must be specified with --alter of %s", kind)
-		}
-	default:
-		if name == "" && !entities[0].isDefault {
-			return illegalArgument("an entity-name or default entity must be specified with --alter of users, " +
-				"clients, brokers or ips")
-		}
-	}
-	if o.has(o.addConfig) && o.has(o.addConfigFile) {
-		return illegalArgument("Only one of --add-config or --add-config-file must be specified")
-	}
-	if !o.has(o.addConfig) && !o.has(o.addConfigFile) && !o.has(o.deleteConfig) {
-		return illegalArgument("At least one of --add-config, --add-config-file, or --delete-config must be specified " +
-			"with --alter")
-	}
-	return nil
-}
-
-func (o *configOptions) check11(entities []configEntity) error {
-	if o.has(o.bootstrap) {
-		return illegalArgument("Only one of --bootstrap-server or --zookeeper must be specified")
-	}
-	if len(entities) == 0 {
-		return illegalArgument("At least one --entity-type must be specified")
-	}
-	if err := checkPair(entities); err != nil {
-		return err
-	}
-	var kinds []string
-	for _, e := range entities {
-		kinds = append(kinds, e.kind)
-		if !slices.Contains(entityTypes11, e.kind) {
-			return illegalArgument("Invalid entity-type %s, --entity-type must be one of List(%s)", e.kind,
-				strings.Join(entityTypes11, ", "))
-		}
-	}
-	if !o.has(o.alter) {
-		return nil
-	}
-	named := entities[0].name != ""
-	switch {
-	case entities[0].kind == "topics" && !named:
-		return illegalArgument("--entity-name must be specified with --alter of Buffer(%s)", strings.Join(kinds, ", "))
-	case !named && !entities[0].isDefault:
-		return illegalArgument("--entity-name or --entity-default must be specified with --alter of users, clients " +
-			"or brokers")
-	case !o.has(o.addConfig) && !o.has(o.deleteConfig):
-		return illegalArgument("At least one of --add-config or --delete-config must be specified with --alter")
-	}
-	return nil
-}
-
-// checkPair lets only users and clients stand together.
-func checkPair(entities []configEntity) error {
-	if len(entities) < 2 {
-		return nil
-	}
-	for _, e := range entities {
-		if e.kind != "users" && e.kind != "clients" {
-			return illegalArgument("Only 'users' and 'clients' entity types may be specified together")
-		}
-	}
-	return nil
+	return entities, tooManyNames
 }
 
 func runConfigs(ctx context.Context, args []string, io stdio) int {
@@ -251,16 +130,16 @@ func runConfigs(ctx context.Context, args []string, io stdio) int {
 		fmt.Fprintln(io.Err, err)
 		return 1
 	}
-	const purpose = "Prints and changes the configuration of topics and brokers."
+	const purpose = "Prints and changes the configuration of topics, brokers, users, clients and addresses."
 	if done, err := o.checkCommon(o.common, args, purpose, io.Out); done {
 		return exitStatus(io.Err, err)
 	}
-	entities, err := o.check()
+	entities, err := o.check(ctx)
 	if err == nil {
 		if o.dialect == dialect11 {
 			err = o.runOnZooKeeper(ctx, entities, io)
 		} else {
-			err = o.runOnBrokers(ctx, entities[0], io)
+			err = o.runOnBrokers(ctx, entities, io)
 		}
 	}
 	return o.report(err, io)
@@ -287,6 +166,21 @@ func (o *configOptions) report(err error, io stdio) int {
 
 // invalidConfigException is the tool's own complaint about a key, in difference to a broker's.
 const invalidConfigException = "kafka.common.InvalidConfigException"
+
+func invalidConfigs(what string, names []string) error {
+	return &javaError{class: invalidConfigException, message: what + ": " + strings.Join(names, ",")}
+}
+
+// without gives the names that are not among known.
+func without[V any](names []string, known map[string]V) []string {
+	var unknown []string
+	for _, name := range names {
+		if _, ok := known[name]; !ok {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}
 
 // added reads --add-config and --add-config-file. Brackets keep the commas of a list together.
 func (o *configOptions) added() (map[string]string, error) {

@@ -15,11 +15,8 @@ import (
 
 // kafka-configs over --bootstrap-server: topics, brokers and broker loggers.
 
-func (o *configOptions) runOnBrokers(ctx context.Context, e configEntity, io stdio) error {
-	kind, ok := resourceTypes[e.kind]
-	if !ok {
-		return illegalArgument("Entity type %s is not supported yet", e.kind)
-	}
+// runOnBrokers does what the command line asks for of entities, which are one, or a user and a client in either order.
+func (o *configOptions) runOnBrokers(ctx context.Context, entities []configEntity, io stdio) error {
 	added, err := o.added()
 	if err != nil {
 		return err
@@ -29,11 +26,28 @@ func (o *configOptions) runOnBrokers(ctx context.Context, e configEntity, io std
 		return err
 	}
 	defer admin.close()
-	c := &configService{configOptions: o, admin: admin, entity: e, resource: kind, out: io.Out}
-	if o.has(o.describe) {
-		return c.runDescribe(ctx)
+	var service interface {
+		runDescribe(context.Context) error
+		runAlter(ctx context.Context, added map[string]string, deleted []string) error
 	}
-	return c.runAlter(ctx, added, o.deleted())
+	head := entities[0]
+	if resource, ok := resourceTypes[head.kind]; ok {
+		service = &configService{configOptions: o, admin: admin, entity: head, resource: resource, out: io.Out}
+	} else {
+		service = &quotaService{admin: admin, entities: entities, out: io.Out}
+	}
+	if o.has(o.describe) {
+		return service.runDescribe(ctx)
+	}
+	if err := service.runAlter(ctx, added, o.deleted()); err != nil {
+		return err
+	}
+	if head.name == "" {
+		fmt.Fprintf(io.Out, "Completed updating default config for %s in the cluster.\n", head.kind)
+	} else {
+		fmt.Fprintf(io.Out, "Completed updating config for %s %s.\n", head.singular(), head.name)
+	}
+	return nil
 }
 
 var resourceTypes = map[string]kmsg.ConfigResourceType{
@@ -51,37 +65,28 @@ type configService struct {
 	out      io.Writer
 }
 
-// singular is the entity type in a sentence about one of them.
-func (c *configService) singular() string { return strings.TrimSuffix(c.entity.kind, "s") }
-
+// runAlter changes the entity, which must have what is to be deleted; loggers must exist.
 func (c *configService) runAlter(ctx context.Context, added map[string]string, deleted []string) error {
 	set, err := c.entries(ctx, c.entity.name, false)
 	if err != nil {
 		return err
 	}
-	var unset []string
-	for _, name := range deleted {
-		if !slices.ContainsFunc(set, func(e configEntry) bool { return e.Name == name }) && c.entity.kind != "broker-loggers" {
-			unset = append(unset, name)
-		}
+	known := make(map[string]bool)
+	for _, e := range set {
+		known[e.Name] = true
 	}
-	if len(unset) > 0 {
-		return &javaError{class: invalidConfigException, message: "Invalid config(s): " + strings.Join(unset, ",")}
+	if c.entity.kind == "broker-loggers" {
+		named := append(slices.Clone(deleted), slices.Sorted(maps.Keys(added))...)
+		if unknown := without(named, known); len(unknown) > 0 {
+			return invalidConfigs("Invalid broker logger(s)", unknown)
+		}
+	} else if unset := without(deleted, known); len(unset) > 0 {
+		return invalidConfigs("Invalid config(s)", unset)
 	}
 	if c.entity.kind == "brokers" {
-		err = c.replace(ctx, set, added, deleted)
-	} else {
-		err = c.change(ctx, added, deleted)
+		return c.replace(ctx, set, added, deleted)
 	}
-	if err != nil {
-		return err
-	}
-	if c.entity.name == "" {
-		fmt.Fprintf(c.out, "Completed updating default config for %s in the cluster.\n", c.entity.kind)
-	} else {
-		fmt.Fprintf(c.out, "Completed updating config for %s %s.\n", c.singular(), c.entity.name)
-	}
-	return nil
+	return c.change(ctx, added, deleted)
 }
 
 // change sets and takes away single entries.
@@ -153,7 +158,7 @@ func (c *configService) replace(ctx context.Context, set []configEntry, added ma
 
 func (c *configService) runDescribe(ctx context.Context) error {
 	names := []string{c.entity.name}
-	if c.entity.name == "" && !c.entity.isDefault {
+	if c.entity.isAny() {
 		var err error
 		if names, err = c.everyName(ctx); err != nil {
 			return err
@@ -167,7 +172,7 @@ func (c *configService) runDescribe(ctx context.Context) error {
 		if name == "" {
 			fmt.Fprintf(c.out, "Default configs for %s in the cluster are:\n", c.entity.kind)
 		} else {
-			fmt.Fprintf(c.out, "%s configs for %s %s are:\n", which, c.singular(), name)
+			fmt.Fprintf(c.out, "%s configs for %s %s are:\n", which, c.entity.singular(), name)
 		}
 		entries, err := c.entries(ctx, name, c.has(c.every))
 		if err != nil {
@@ -211,7 +216,8 @@ func (c *configService) everyName(ctx context.Context) ([]string, error) {
 
 type configEntry = kmsg.DescribeConfigsResponseResourceConfig
 
-// entries gives the configuration of an entity sorted by name: what was set for it alone, or every value.
+// entries gives the configuration of an entity sorted by name: what was set for it alone, or every value. Of loggers it
+// is always every one.
 func (c *configService) entries(ctx context.Context, name string, every bool) ([]configEntry, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	req.IncludeSynonyms = true
@@ -221,9 +227,8 @@ func (c *configService) entries(ctx context.Context, name string, every bool) ([
 		return nil, err
 	}
 	own := map[kmsg.ConfigResourceType]kmsg.ConfigSource{
-		kmsg.ConfigResourceTypeTopic:        kmsg.ConfigSourceDynamicTopicConfig,
-		kmsg.ConfigResourceTypeBroker:       kmsg.ConfigSourceDynamicBrokerConfig,
-		kmsg.ConfigResourceTypeBrokerLogger: kmsg.ConfigSourceDynamicBrokerLoggerConfig,
+		kmsg.ConfigResourceTypeTopic:  kmsg.ConfigSourceDynamicTopicConfig,
+		kmsg.ConfigResourceTypeBroker: kmsg.ConfigSourceDynamicBrokerConfig,
 	}[c.resource]
 	if name == "" {
 		own = kmsg.ConfigSourceDynamicDefaultBrokerConfig
@@ -234,7 +239,7 @@ func (c *configService) entries(ctx context.Context, name string, every bool) ([
 			return nil, executionError(err)
 		}
 		for _, e := range r.Configs {
-			if every || e.Source == own {
+			if every || e.Source == own || c.entity.kind == "broker-loggers" {
 				entries = append(entries, e)
 			}
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -174,6 +173,7 @@ func runConsoleProducer(ctx context.Context, args []string, io stdio) int {
 	if err != nil {
 		return exitStatus(io.Err, err)
 	}
+	collectLess()
 	if err := o.produce(ctx, io, servers); err != nil {
 		if ctx.Err() != nil {
 			return signalStatus(ctx)
@@ -198,6 +198,7 @@ func (o *consoleProducerOptions) produce(ctx context.Context, io stdio, servers 
 	if err != nil {
 		return err
 	}
+	defer reader.lines.close()
 	p, err := producer.New(config)
 	if err != nil {
 		return err
@@ -253,9 +254,8 @@ type lineReader struct {
 	nullMarker                     string
 	prompt                         io.Writer // nil: none
 
-	lines  <-chan string // closed at the end of the input
-	failed error         // why the input ended, when not at its end; read after lines is closed
-	line   int
+	lines *inputLines
+	line  int // number of the last one
 }
 
 func (o *consoleProducerOptions) reader(io stdio) (*lineReader, error) {
@@ -288,7 +288,7 @@ func (o *consoleProducerOptions) reader(io stdio) (*lineReader, error) {
 	if onTerminal(io.In) && onTerminal(io.Out) {
 		r.prompt = io.Out
 	}
-	r.lines = r.read(io.In)
+	r.lines = newInputLines(io.In)
 	return r, nil
 }
 
@@ -298,44 +298,17 @@ func onTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// read feeds lines from a goroutine of its own, because a read of stdin cannot be interrupted: at a signal the tool ends
-// and leaves it behind.
-func (r *lineReader) read(in io.Reader) <-chan string {
-	lines := make(chan string)
-	go func() {
-		defer close(lines)
-		buffered := bufio.NewReader(in)
-		for {
-			line, err := buffered.ReadString('\n')
-			if err == nil || line != "" {
-				lines <- strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
-			}
-			if err != nil {
-				if err != io.EOF {
-					r.failed = err
-				}
-				return
-			}
-		}
-	}()
-	return lines
-}
-
 // next returns the record of the next line, nil at the end of the input.
 func (r *lineReader) next(ctx context.Context) (*producer.Record, error) {
 	if r.prompt != nil {
 		fmt.Fprint(r.prompt, ">")
 	}
-	select {
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case line, ok := <-r.lines:
-		if !ok {
-			return nil, r.failed
-		}
-		r.line++
-		return r.record(line)
+	line, ok, err := r.lines.next(ctx)
+	if !ok {
+		return nil, err
 	}
+	r.line++
+	return r.record(line)
 }
 
 // record takes headers and key off the front of a line; what is left is the value.

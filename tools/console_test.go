@@ -30,8 +30,7 @@ func readLines(t *testing.T, input string, properties ...string) ([]producer.Rec
 	for {
 		record, err := r.next(t.Context())
 		if err != nil || record == nil {
-			for range r.lines {
-			}
+			r.lines.close()
 			return records, err
 		}
 		records = append(records, *record)

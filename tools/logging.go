@@ -13,6 +13,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/zurau/zurau/broker/loglevel"
 )
 
 // brokerLogFiles routes by the beginning of the logger's name, as the log4j.properties shipped with Kafka
@@ -28,18 +30,19 @@ var brokerLogFiles = []struct{ logger, file string }{
 // newToolLogger logs what a person should see, WARN and above, on stderr.
 func newToolLogger(stderr io.Writer) *zap.Logger {
 	sink := &logSink{console: stderr, consoleLevel: zapcore.WarnLevel}
-	return zap.New(&log4jCore{LevelEnabler: zapcore.WarnLevel, sink: sink})
+	return zap.New(&log4jCore{levels: loglevel.New(zapcore.WarnLevel), sink: sink})
 }
 
-// newServerLogger logs INFO and above in the files of dir, and what reaches consoleLevel on stdout. A dir
-// that cannot be written is said once on stdout and then done without.
-func newServerLogger(stdout io.Writer, consoleLevel zapcore.Level, dir string) (logger *zap.Logger, closeFiles func()) {
+// newServerLogger logs what levels let pass in the files of dir, and what reaches consoleLevel too on stdout. A dir
+// that cannot be written is said once on stdout and then done without. The caller keeps levels, to let clients change
+// them.
+func newServerLogger(stdout io.Writer, consoleLevel zapcore.Level, dir string, levels *loglevel.Table) (logger *zap.Logger, closeFiles func()) {
 	sink := &logSink{console: stdout, consoleLevel: consoleLevel, dir: dir}
 	err := os.MkdirAll(dir, 0o755)
 	if err != nil {
 		sink.dir = ""
 	}
-	logger = zap.New(&log4jCore{LevelEnabler: zapcore.InfoLevel, sink: sink})
+	logger = zap.New(&log4jCore{levels: levels, sink: sink})
 	if err != nil {
 		logger.Named("kafka.utils.Logging").Warn("no log files", zap.Error(err))
 	}
@@ -61,7 +64,7 @@ func logDir() string {
 // log4jCore writes entries in the shape of Kafka's pattern [%d] %p %m (%c), with the fields as [k=v] behind
 // the message.
 type log4jCore struct {
-	zapcore.LevelEnabler
+	levels *loglevel.Table
 	sink   *logSink
 	fields []zapcore.Field // of loggers made by With
 }
@@ -73,9 +76,12 @@ func (c *log4jCore) With(fields []zapcore.Field) zapcore.Core {
 	return &clone
 }
 
+// Enabled implements zapcore.Core: whether some logger speaks at the level. Check knows which one is speaking.
+func (c *log4jCore) Enabled(level zapcore.Level) bool { return c.levels.Any(level) }
+
 // Check implements zapcore.Core.
 func (c *log4jCore) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(e.Level) {
+	if c.Enabled(e.Level) && c.levels.Enabled(lastClass(e.LoggerName), e.Level) {
 		return to.AddCore(e, c)
 	}
 	return to
@@ -111,7 +117,7 @@ func startsUpper(word string) bool { return word != "" && unicode.IsUpper(rune(w
 // log4jLine renders one entry, ending with a newline; what log4j puts below it follows on lines of its own.
 func log4jLine(e zapcore.Entry, fieldSets ...[]zapcore.Field) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "[%s] %s %s", log4jTime(e.Time), log4jLevel(e.Level), e.Message)
+	fmt.Fprintf(&b, "[%s] %s %s", log4jTime(e.Time), loglevel.Name(e.Level), e.Message)
 	below := e.Stack
 	for _, fields := range fieldSets {
 		for _, f := range fields {
@@ -148,13 +154,6 @@ func fieldText(v any) string {
 
 func log4jTime(t time.Time) string {
 	return strings.Replace(t.Format("2006-01-02 15:04:05.000"), ".", ",", 1)
-}
-
-func log4jLevel(l zapcore.Level) string {
-	if l > zapcore.ErrorLevel {
-		return "FATAL"
-	}
-	return l.CapitalString()
 }
 
 // logSink is where lines go: a console and, for servers, the files of a folder. Each file is moved aside once

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/zurau/zurau/broker/loglevel"
 )
 
 func TestALineHasTheShapeOfLog4j(t *testing.T) {
@@ -90,7 +92,7 @@ func withoutTimes(text string) string {
 func TestLinesGoWhereKafkaPutsThem(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "logs")
 	var console strings.Builder
-	logger, closeFiles := newServerLogger(&console, zapcore.InfoLevel, dir)
+	logger, closeFiles := newServerLogger(&console, zapcore.InfoLevel, dir, loglevel.New(zapcore.InfoLevel))
 	logger.Named("kafka.server.KafkaServer").Info("started")
 	logger.Named("kafka.controller.KafkaController").With(zap.Int("controller", 1)).Info("elected", zap.Int("epoch", 2))
 	logger.Named("state.change.logger").Info("leader moved")
@@ -112,7 +114,7 @@ func TestLinesGoWhereKafkaPutsThem(t *testing.T) {
 func TestTheConsoleMayBeQuieterThanTheFiles(t *testing.T) {
 	dir := t.TempDir()
 	var console strings.Builder
-	logger, closeFiles := newServerLogger(&console, zapcore.WarnLevel, dir)
+	logger, closeFiles := newServerLogger(&console, zapcore.WarnLevel, dir, loglevel.New(zapcore.InfoLevel))
 	logger.Named("a.B").Info("all is well")
 	logger.Named("a.B").Warn("look here")
 	closeFiles()
@@ -130,7 +132,7 @@ func TestAFolderThatCannotBeMadeLeavesTheConsole(t *testing.T) {
 		t.Fatal(err)
 	}
 	var console strings.Builder
-	logger, closeFiles := newServerLogger(&console, zapcore.InfoLevel, filepath.Join(file, "logs"))
+	logger, closeFiles := newServerLogger(&console, zapcore.InfoLevel, filepath.Join(file, "logs"), loglevel.New(zapcore.InfoLevel))
 	defer closeFiles()
 	logger.Named("kafka.controller.KafkaController").Info("elected")
 	if got := console.String(); !strings.Contains(got, "no log files") || !strings.Contains(got, "elected") {

@@ -24,17 +24,17 @@ var performanceParser = &argparser{
 	description: "Measures how fast records can be produced.",
 	arguments: []argument{
 		{name: "--topic", required: true, help: "The topic to send to."},
-		{name: "--num-records", required: true, number: true, help: "How many records to send."},
-		{name: "--record-size", number: true, help: "Bytes of each record."},
+		{name: "--num-records", required: true, number: "Long", help: "How many records to send."},
+		{name: "--record-size", number: "Integer", help: "Bytes of each record."},
 		{name: "--payload-file", against: "--record-size", help: "File of records to pick from, instead of random ones."},
 		{name: "--payload-delimiter", fallback: `\n`, help: "What stands between the records of the file."},
-		{name: "--throughput", required: true, number: true, help: "Records a second at most; -1 for no limit."},
+		{name: "--throughput", required: true, number: "Integer", help: "Records a second at most; -1 for no limit."},
 		{name: "--producer-props", many: true, help: "Properties of the producer, name=value each; they win over the file."},
 		{name: "--producer.config", help: "File of properties for the producer."},
 		{name: "--print-metrics", flag: true, help: "Print the producer's own metrics at the end."},
 		{name: "--transactional-id", fallback: "performance-producer-default-transactional-id",
 			help: "The transactional id, used when --transaction-duration-ms is above 0."},
-		{name: "--transaction-duration-ms", number: true, fallback: "0",
+		{name: "--transaction-duration-ms", number: "Long", fallback: "0",
 			help: "How long a transaction lasts, in ms; 0 for none."},
 	},
 }
@@ -64,6 +64,7 @@ func runProducerPerformance(ctx context.Context, args []string, io stdio) int {
 		performanceParser.fail(io.Err, err)
 		return 1
 	}
+	collectLess()
 	if err := measureProducer(ctx, given, io); err != nil {
 		if ctx.Err() != nil {
 			return signalStatus(ctx)
@@ -81,6 +82,9 @@ func measureProducer(ctx context.Context, given arguments, io stdio) (err error)
 		size:        int(given.int64("--record-size")),
 		transaction: time.Duration(given.int64("--transaction-duration-ms")) * time.Millisecond,
 		stats:       newPerformanceStats(io.Out, newProgress(io.Err, "records", given.int64("--num-records"))),
+	}
+	if r.size < 0 {
+		return &javaError{class: "java.lang.NegativeArraySizeException", message: given.str("--record-size")}
 	}
 	if given.has("--payload-file") {
 		if r.payloads, err = readPayloads(given.str("--payload-file"), given.str("--payload-delimiter"), io.Out); err != nil {
@@ -178,7 +182,7 @@ func (r *performanceRun) send(ctx context.Context, stderr io.Writer) error {
 				fmt.Fprint(stderr, stackTrace(err))
 				return
 			}
-			r.stats.record(time.Since(began), len(value))
+			r.stats.record(began, time.Now(), len(value))
 		})
 		if r.transaction > 0 && !time.Now().Before(transactionEnds) {
 			if err := r.producer.CommitTransaction(); err != nil {
@@ -248,12 +252,12 @@ func newPerformanceStats(out io.Writer, p progress) *performanceStats {
 	return s
 }
 
-// record counts an acknowledged record, and prints a line when a window is over.
-func (s *performanceStats) record(latency time.Duration, size int) {
+// record counts a record that was sent at began and acknowledged at now, and prints a line when a window is over.
+func (s *performanceStats) record(began, now time.Time, size int) {
 	s.progress.add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	latency = latency.Truncate(time.Millisecond) // Kafka measures in whole ms
+	latency := now.Sub(began).Truncate(time.Millisecond) // Kafka measures in whole ms
 	if s.mu.whole.records%s.mu.every == 0 {
 		s.mu.samples = append(s.mu.samples, latency)
 		if len(s.mu.samples) > latencySamples {
@@ -266,12 +270,12 @@ func (s *performanceStats) record(latency time.Duration, size int) {
 	}
 	s.mu.whole.add(latency, size)
 	s.mu.window.add(latency, size)
-	if elapsed := time.Since(s.mu.windowStart); elapsed >= reportEvery {
+	if elapsed := now.Sub(s.mu.windowStart); elapsed >= reportEvery {
 		w := s.mu.window
 		fmt.Fprintf(s.out, "%d records sent, %.1f records/sec (%.2f MB/sec), %.1f ms avg latency, %.1f ms max latency.\n",
 			w.records, perSecond(w.records, elapsed), perSecond(w.bytes, elapsed)/(1<<20), millis(w.latency)/float64(w.records),
 			millis(w.worst))
-		s.mu.window, s.mu.windowStart = performanceWindow{}, time.Now()
+		s.mu.window, s.mu.windowStart = performanceWindow{}, now
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/zurau/zurau/broker"
 	"github.com/zurau/zurau/broker/config"
+	"github.com/zurau/zurau/broker/loglevel"
 )
 
 // run is the whole of a development setup in one process: the ZooKeeper and the broker of a conf folder. The
@@ -22,7 +23,8 @@ func run(ctx context.Context, args []string, io stdio) int {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		conf, args = args[0], args[1:]
 	}
-	logger, closeLogs := newServerLogger(io.Out, zapcore.WarnLevel, logDir())
+	levels := loglevel.New(zapcore.InfoLevel)
+	logger, closeLogs := newServerLogger(io.Out, zapcore.WarnLevel, logDir(), levels)
 	defer closeLogs()
 	cfg, status, err := serverConfig(append([]string{filepath.Join(conf, "server.properties")}, args...), io, logger)
 	if err != nil {
@@ -44,6 +46,7 @@ func run(ctx context.Context, args []string, io stdio) int {
 	}()
 	logVersion(logger)
 	b := broker.New(cfg, logger)
+	b.LogLevels = levels
 	return serveUntilDone(ctx, logger, b, func() {
 		fmt.Fprint(io.Out, banner(cfg, b))
 	})

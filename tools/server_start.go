@@ -13,6 +13,7 @@ import (
 
 	"github.com/zurau/zurau/broker"
 	"github.com/zurau/zurau/broker/config"
+	"github.com/zurau/zurau/broker/loglevel"
 	"github.com/zurau/zurau/zkmeta"
 )
 
@@ -25,7 +26,8 @@ func serverStart(ctx context.Context, args []string, io stdio) int {
 	if args[0] == "-daemon" {
 		return startDaemon("kafka-server-start", "kafkaServer", args[1:], io)
 	}
-	logger, closeLogs := newServerLogger(io.Out, zapcore.InfoLevel, logDir())
+	levels := loglevel.New(zapcore.InfoLevel)
+	logger, closeLogs := newServerLogger(io.Out, loglevel.Trace, logDir(), levels)
 	defer closeLogs()
 	cfg, status, err := serverConfig(args, io, logger)
 	if err != nil {
@@ -36,7 +38,9 @@ func serverStart(ctx context.Context, args []string, io stdio) int {
 		return status
 	}
 	logVersion(logger)
-	return serveUntilDone(ctx, logger, broker.New(cfg, logger), func() {})
+	b := broker.New(cfg, logger)
+	b.LogLevels = levels
+	return serveUntilDone(ctx, logger, b, func() {})
 }
 
 // failedStopTimeout bounds the stop of a broker that has lost its disks: they may hold it up for ever.

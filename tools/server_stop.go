@@ -38,18 +38,19 @@ func stopServers(tools []string, none string, args []string, io stdio) int {
 		fmt.Fprintln(io.Err, err)
 		return 1
 	}
-	status := 1
+	found, status := false, 1
 	for _, p := range all {
 		if p.pid == os.Getpid() || !slices.Contains(tools, p.tool()) {
 			continue
 		}
+		found = true
 		if err := unix.Kill(p.pid, signal); err != nil && err != unix.ESRCH {
 			fmt.Fprintf(io.Err, "kill %d: %v\n", p.pid, err)
 			continue
 		}
 		status = 0
 	}
-	if status != 0 {
+	if !found {
 		fmt.Fprintln(io.Out, none)
 	}
 	return status

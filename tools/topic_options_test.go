@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -45,40 +44,6 @@ func TestTopicExpressions(t *testing.T) {
 	}
 	if _, err := topicFilter("[", true); err == nil || err.Error() != "[ is an invalid regex." {
 		t.Error(err)
-	}
-}
-
-func TestConfigWordsKeepListsTogether(t *testing.T) {
-	o, err := parseConfigOptions(strings.Fields("--alter --add-config a=1,b=[x,y],c=[],d=p=q --delete-config e,f"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := o.added()
-	if diff := cmp.Diff(map[string]string{"a": "1", "b": "x,y", "c": "", "d": "p=q"}, got); diff != "" || err != nil {
-		t.Error(diff, err)
-	}
-	if diff := cmp.Diff([]string{"e", "f"}, o.deleted()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestConfigEntitiesArePairedInOrder(t *testing.T) {
-	for args, want := range map[string][]configEntity{
-		"--entity-type topics --entity-name t":                                       {{kind: "topics", name: "t"}},
-		"--entity-type users --entity-name u --entity-type clients --entity-name c":  {{kind: "users", name: "u"}, {kind: "clients", name: "c"}},
-		"--entity-type users --entity-default --entity-type clients --entity-name c": {{kind: "users", isDefault: true}, {kind: "clients", name: "c"}},
-		"--entity-type brokers":     {{kind: "brokers"}},
-		"--topic t":                 {{kind: "topics", name: "t"}},
-		"--broker-defaults":         {{kind: "brokers", isDefault: true}},
-		"--entity-name only-a-name": nil,
-	} {
-		o, err := parseConfigOptions(strings.Fields(args))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want, o.entities(), cmp.AllowUnexported(configEntity{})); diff != "" {
-			t.Errorf("%s: %s", args, diff)
-		}
 	}
 }
 

@@ -50,18 +50,31 @@ func (o *topicOptions) run(ctx context.Context, io stdio) error {
 		return err
 	}
 	defer admin.close()
-	t := &topicService{topicOptions: o, admin: admin, io: io}
+	return o.act(ctx, &topicService{topicOptions: o, admin: admin, io: io})
+}
+
+// topicActions are what the tool does, through the brokers or on the znodes.
+type topicActions interface {
+	runCreate(ctx context.Context) error
+	runAlter(ctx context.Context) error
+	runList(ctx context.Context) error
+	runDescribe(ctx context.Context) error
+	runDelete(ctx context.Context) error
+}
+
+// act does what the command line asks for; check has seen to it that it asks for one thing.
+func (o *topicOptions) act(ctx context.Context, on topicActions) error {
 	switch {
 	case o.has(o.create):
-		return t.runCreate(ctx)
+		return on.runCreate(ctx)
 	case o.has(o.alter):
-		return t.runAlter(ctx)
+		return on.runAlter(ctx)
 	case o.has(o.list):
-		return t.runList(ctx)
+		return on.runList(ctx)
 	case o.has(o.describe):
-		return t.runDescribe(ctx)
+		return on.runDescribe(ctx)
 	default:
-		return t.runDelete(ctx)
+		return on.runDelete(ctx)
 	}
 }
 

@@ -31,19 +31,7 @@ func (o *topicOptions) runOnZooKeeper(ctx context.Context, io stdio) error {
 		return err
 	}
 	defer closeSession()
-	z := &zookeeperTopics{topicOptions: o, session: session, out: io.Out}
-	switch {
-	case o.has(o.create):
-		return z.runCreate(ctx)
-	case o.has(o.alter):
-		return z.runAlter(ctx)
-	case o.has(o.list):
-		return z.runList(ctx)
-	case o.has(o.describe):
-		return z.runDescribe(ctx)
-	default:
-		return z.runDelete(ctx)
-	}
+	return o.act(ctx, &zookeeperTopics{topicOptions: o, session: session, out: io.Out})
 }
 
 // names lists the topics the flags choose, sorted.

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/zurau/zurau/broker/loglevel"
 	"github.com/zurau/zurau/zkmeta/zkserver"
 )
 
@@ -21,7 +22,7 @@ func zookeeperServerStart(ctx context.Context, args []string, io stdio) int {
 		fmt.Fprintln(io.Out, "USAGE: zookeeper-server-start.sh [-daemon] zookeeper.properties")
 		return 1
 	}
-	logger, closeLogs := newServerLogger(io.Out, zapcore.InfoLevel, logDir())
+	logger, closeLogs := newServerLogger(io.Out, loglevel.Trace, logDir(), loglevel.New(zapcore.InfoLevel))
 	defer closeLogs()
 	logger = logger.Named(zookeeperLogger)
 	s, err := startZooKeeper(args[0], logger)

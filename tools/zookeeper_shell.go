@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -109,40 +108,33 @@ func (s *shell) fail(err error) int {
 // interact runs the commands of the input until quit or its end.
 func (s *shell) interact(ctx context.Context) int {
 	prompt := onTerminal(s.In)
-	lines := make(chan string)
-	go func() { // left behind at a signal: a read of stdin cannot be interrupted
-		defer close(lines)
-		in := bufio.NewScanner(s.In)
-		in.Buffer(nil, 1<<20)
-		for in.Scan() {
-			lines <- in.Text()
-		}
-	}()
+	lines := newInputLines(s.In)
+	defer lines.close()
 	for {
 		if prompt {
 			fmt.Fprintf(s.Out, "[zk: %s(CONNECTED) %d] ", s.server, len(s.history))
 		}
-		select {
-		case <-ctx.Done():
+		line, ok, err := lines.next(ctx)
+		switch {
+		case ctx.Err() != nil:
 			return signalStatus(ctx)
-		case line, ok := <-lines:
-			words := splitShellLine(line)
-			if !ok || len(words) > 0 && words[0] == "quit" {
-				if ok {
-					s.printEvent("Closed")
-				}
-				return 0
-			}
-			if len(words) == 0 {
-				continue
-			}
-			s.history = append(s.history, line)
-			if _, known := shellCommands[words[0]]; !known && !isShellWord(words[0]) {
-				s.fail(s.notFound(words[0]))
-				continue
-			}
-			s.fail(s.execute(ctx, words))
+		case !ok:
+			return s.fail(err)
 		}
+		words := splitShellLine(line)
+		if len(words) == 0 {
+			continue
+		}
+		if words[0] == "quit" {
+			s.printEvent("Closed")
+			return 0
+		}
+		s.history = append(s.history, line)
+		if _, known := shellCommands[words[0]]; !known && !isShellWord(words[0]) {
+			s.fail(s.notFound(words[0]))
+			continue
+		}
+		s.fail(s.execute(ctx, words))
 	}
 }
 

@@ -42,6 +42,28 @@ func BrokerEntity(id int32) Entity { return Entity(BrokerConfigs + "/" + strconv
 // DefaultBrokerEntity is the dynamic configuration of all brokers.
 const DefaultBrokerEntity = Entity(BrokerConfigs + "/" + DefaultEntity)
 
+// ClientEntity holds the quotas of a client id. In this and the functions below DefaultEntity stands for all that have
+// none of their own; any other name is sanitized.
+func ClientEntity(clientID string) Entity { return Entity(ClientConfigs + "/" + entityName(clientID)) }
+
+// UserEntity holds the quotas and the SCRAM credentials of a user.
+func UserEntity(user string) Entity { return Entity(UserConfigs + "/" + entityName(user)) }
+
+// UserClientEntity holds the quotas of a client id in a user's hands.
+func UserClientEntity(user, clientID string) Entity {
+	return UserEntity(user) + Entity("/"+ClientConfigs+"/"+entityName(clientID))
+}
+
+// IPEntity holds the quotas of an address.
+func IPEntity(ip string) Entity { return Entity(IPConfigs + "/" + entityName(ip)) }
+
+func entityName(name string) string {
+	if name == DefaultEntity {
+		return name
+	}
+	return Sanitize(name)
+}
+
 // Type is the entity's kind: its first word.
 func (e Entity) Type() string { kind, _, _ := strings.Cut(string(e), "/"); return kind }
 
@@ -53,11 +75,9 @@ func (e Entity) path() string { return ConfigPath + "/" + string(e) }
 // emptyIsGone tells whether the znode goes when its last key does, as those of quotas do (Kafka 3.9).
 func (e Entity) emptyIsGone() bool { return e.Type() != TopicConfigs && e.Type() != BrokerConfigs }
 
-// Sanitize encodes the name of a user or client for a path (Kafka: Sanitizer). The default's name stays as it is.
+// Sanitize encodes the name of a user or client for a path (Kafka: Sanitizer). Somebody who calls himself "<default>"
+// is not DefaultEntity: his name is encoded like any other.
 func Sanitize(name string) string {
-	if name == DefaultEntity {
-		return name
-	}
 	// url.QueryEscape leaves '~' alone, which Java escapes, and escapes '*', which Kafka writes as %2A anyhow.
 	return strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(name), "+", "%20"), "~", "%7E")
 }
@@ -147,7 +167,7 @@ func (s *Session) WriteConfig(ctx context.Context, e Entity, configs map[string]
 	ctx, cancel := s.deadline(ctx)
 	defer cancel()
 	if len(configs) == 0 && e.emptyIsGone() {
-		if err := s.remove(ctx, e.path()); errors.Is(err, ErrNotEmpty) { // a user with clients
+		if err := s.removeConfig(ctx, e); errors.Is(err, ErrNotEmpty) { // a user with clients
 			if err := s.setOrCreateConfig(ctx, e, configs); err != nil {
 				return err
 			}
@@ -158,6 +178,40 @@ func (s *Session) WriteConfig(ctx context.Context, e Entity, configs map[string]
 		return err
 	}
 	return s.NotifyConfigChange(ctx, e)
+}
+
+// removeConfig deletes an entity's znode; with the last client of a user goes the folder of his clients, and he himself
+// if nothing else is known of him, as in Kafka 3.9. ZooKeeper refuses to delete what has a child again by then; the
+// version keeps what somebody has written there meanwhile.
+func (s *Session) removeConfig(ctx context.Context, e Entity) error {
+	if err := s.remove(ctx, e.path()); err != nil {
+		return err
+	}
+	user, _, ofUser := strings.Cut(string(e), "/"+ClientConfigs+"/")
+	if !ofUser {
+		return nil
+	}
+	path := Entity(user).path()
+	err := s.remove(ctx, path+"/"+ClientConfigs)
+	if err == nil {
+		var data []byte
+		var stat *Stat
+		if data, stat, err = s.Get(ctx, path); err == nil && isEmptyConfig(data) {
+			err = s.settle(ctx, func() error { return s.Delete(ctx, path, stat.Version) }, nil)
+		}
+	}
+	if errors.Is(err, ErrNotEmpty) || errors.Is(err, ErrNoNode) || errors.Is(err, ErrBadVersion) {
+		return nil
+	}
+	return err
+}
+
+func isEmptyConfig(data []byte) bool {
+	if len(data) == 0 {
+		return true
+	}
+	configs, err := decodeConfig(data)
+	return err == nil && len(configs) == 0
 }
 
 func (s *Session) setOrCreateConfig(ctx context.Context, e Entity, configs map[string]string) error {

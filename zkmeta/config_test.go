@@ -53,7 +53,7 @@ func TestConfigurationsAndTheirNotifications(t *testing.T) {
 			for _, e := range []Entity{alice, app, BrokerEntity(1)} {
 				must(t, s.WriteConfig(ctx, e, nil))
 			}
-			if users, err := s.Entities(ctx, UserConfigs); err != nil || len(users) != 1 { // its parent node stays
+			if users, err := s.Entities(ctx, UserConfigs); err != nil || len(users) != 0 { // nothing is left of her
 				t.Errorf("users %v, %v", users, err)
 			}
 			if clients, err := s.UserClients(ctx, alice); err != nil || len(clients) != 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -36,6 +37,8 @@ func (h *Handler) fetch(ctx context.Context, r *wire.Request, req *kmsg.FetchReq
 	if err := f.resolve(); err != nil {
 		return encodeFetchError(req.Version, kerr.CodeOf(err))
 	}
+	f.ownNames()
+	r.ReleaseBody() // a fetch may wait for minutes
 	f.read(ctx)
 	return f.reply()
 }
@@ -93,6 +96,22 @@ func (f *fetching) resolve() error {
 		f.id = 0
 	}
 	return nil
+}
+
+// ownNames replaces the topics that still point into the request's body; those of a session do not.
+func (f *fetching) ownNames() {
+	if f.req.Version >= 13 {
+		return // ids in the request; names are the metadata's
+	}
+	for _, p := range f.parts {
+		switch {
+		case p.element != nil:
+		case p.Partition != nil:
+			p.topic = p.Partition.Topic()
+		default:
+			p.topic = strings.Clone(p.topic)
+		}
+	}
 }
 
 func listedPartitions(req *kmsg.FetchRequest) []*fetchPartition {

@@ -36,8 +36,7 @@ func (h *Handler) apiVersions(_ context.Context, r *wire.Request) wire.Reply {
 			resp.ErrorCode = kerr.InvalidRequest.Code
 			return wire.Respond(resp)
 		}
-		r.Conn.SetClientSoftware(wire.ClientSoftware{
-			Name: string([]byte(req.ClientSoftwareName)), Version: string([]byte(req.ClientSoftwareVersion))})
+		r.Conn.SetClientSoftware(wire.ClientSoftware{Name: req.ClientSoftwareName, Version: req.ClientSoftwareVersion})
 	}
 	// The znode /feature is made once and never changed in ZooKeeper mode; its version is the epoch.
 	resp.FinalizedFeaturesEpoch = 0

@@ -16,8 +16,8 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// describeConfigs (key 32, versions 0-4) tells the configuration of topics, of this broker, and of all brokers (a
-// broker resource without a name).
+// describeConfigs (key 32, versions 0-4) tells the configuration of topics, of this broker, of all brokers (a
+// broker resource without a name), and of this broker's loggers.
 //
 //	v0  whether a value is the default
 //	v1  where a value comes from, and on demand where else it could have come from (KIP-226)
@@ -71,14 +71,7 @@ func (h *Handler) entries(asked *kmsg.DescribeConfigsRequestResource) ([]config.
 		return nil, kerr.New(kerr.InvalidRequest, "Unexpected broker id, expected %d or empty string, but received %s",
 			h.BrokerID, name)
 	case kmsg.ConfigResourceTypeBrokerLogger:
-		switch name {
-		case "":
-			return nil, kerr.New(kerr.InvalidRequest, "Broker id must not be empty")
-		case strconv.Itoa(int(h.BrokerID)):
-			return nil, nil // the levels of loggers are fixed at the start
-		}
-		return nil, kerr.New(kerr.InvalidRequest, "Unexpected broker id, expected %d but received %s",
-			h.BrokerID, name)
+		return h.describeLogLevels(name)
 	}
 	return nil, kerr.New(kerr.InvalidRequest, "Unsupported resource type: %s", asked.ResourceType)
 }

@@ -118,7 +118,7 @@ func (h *Handler) alterable(r configResource) (zkmeta.Entity, error) {
 		}
 		return zkmeta.BrokerEntity(h.BrokerID), nil
 	}
-	return "", kerr.New(kerr.InvalidRequest, "Unable to alter configs of %s", r)
+	return "", kerr.New(kerr.InvalidRequest, "Unknown resource type %d", int8(r.kind))
 }
 
 // altered is the resource's configuration after the changes, checked.

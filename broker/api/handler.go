@@ -6,10 +6,12 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/zurau/zurau/broker/config"
 	"github.com/zurau/zurau/broker/controller"
 	"github.com/zurau/zurau/broker/ibp"
+	"github.com/zurau/zurau/broker/loglevel"
 	"github.com/zurau/zurau/broker/metadata"
 	"github.com/zurau/zurau/broker/replica"
 	"github.com/zurau/zurau/broker/storage"
@@ -18,7 +20,7 @@ import (
 	"github.com/zurau/zurau/zkmeta"
 )
 
-// Options are the rooms a Handler asks. All are required and outlive the Handler.
+// Options are the rooms a Handler asks. All but LogLevels are required; they outlive the Handler.
 type Options struct {
 	BrokerID   int32
 	ClusterID  string
@@ -33,6 +35,7 @@ type Options struct {
 	BrokerEpoch func() int64
 	ProducerIDs *txn.ProducerIDs
 	Logger      *zap.Logger
+	LogLevels   *loglevel.Table // what clients may change; nil: a table of this Handler's own
 }
 
 // Handler answers every request of every connection.
@@ -46,6 +49,9 @@ type Handler struct {
 
 // New builds the Handler; it starts no goroutine.
 func New(o Options) *Handler {
+	if o.LogLevels == nil {
+		o.LogLevels = loglevel.New(zapcore.InfoLevel)
+	}
 	return &Handler{
 		Options:  o,
 		sessions: newFetchSessions(int(o.Config.Broker().MaxIncrementalFetchSessionSlots)),

@@ -28,6 +28,15 @@ func (h *Handler) outcome(doing string, err error) (int16, *string) {
 	return code, &text
 }
 
+// wordyOutcome is outcome for answers whose message is empty, not null, when all is well.
+func (h *Handler) wordyOutcome(doing string, err error) (int16, *string) {
+	code, text := h.outcome(doing, err)
+	if err == nil {
+		text = new(string)
+	}
+	return code, text
+}
+
 // session is the present ZooKeeper session, or the next one if that comes within request.timeout.ms.
 func (h *Handler) session(ctx context.Context) (*zkmeta.Session, error) {
 	if s := h.ZK.Session(); s != nil {

@@ -84,7 +84,7 @@ func invalidRequest(err error) error { return kerr.New(kerr.InvalidRequest, "%s"
 
 // apply makes the changes to a copy of current. keyOf finds the key of a name, nil for one that is not known.
 func apply(current map[string]string, changes []Alteration, keyOf func(string) *Key) (map[string]string, error) {
-	if err := checkShape(changes); err != nil {
+	if err := CheckShape(changes); err != nil {
 		return nil, err
 	}
 	next := maps.Clone(current)
@@ -110,8 +110,8 @@ func apply(current map[string]string, changes []Alteration, keyOf func(string) *
 	return next, nil
 }
 
-// checkShape refuses keys named twice and values that are missing.
-func checkShape(changes []Alteration) error {
+// CheckShape refuses keys named twice and values that are missing.
+func CheckShape(changes []Alteration) error {
 	seen := map[string]bool{}
 	var nulls []string
 	for _, c := range changes {

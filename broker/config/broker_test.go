@@ -213,7 +213,7 @@ func TestAFileThatIsNotThereIsNamed(t *testing.T) {
 func TestDoublesPrintAsInJava(t *testing.T) {
 	for f, want := range map[float64]string{0: "0.0", 0.5: "0.5", 1: "1.0", 1e7: "1.0E7", 12345678: "1.2345678E7", 9999999: "9999999.0",
 		0.001: "0.001", 0.0001: "1.0E-4", math.MaxFloat64: "1.7976931348623157E308", -2.5: "-2.5"} {
-		if got := javaDouble(f); got != want {
+		if got := JavaDouble(f); got != want {
 			t.Errorf("%v prints as %s, want %s", f, got, want)
 		}
 	}

@@ -16,10 +16,12 @@ const (
 	ClusterDefaultSource Source = 3
 	StaticSource         Source = 4
 	DefaultSource        Source = 5
+	LoggerSource         Source = 6 // a logger's level, which has no other
 )
 
 var sourceNames = [...]string{"UNKNOWN", "DYNAMIC_TOPIC_CONFIG", "DYNAMIC_BROKER_CONFIG",
-	"DYNAMIC_DEFAULT_BROKER_CONFIG", "STATIC_BROKER_CONFIG", "DEFAULT_CONFIG"}
+	"DYNAMIC_DEFAULT_BROKER_CONFIG", "STATIC_BROKER_CONFIG", "DEFAULT_CONFIG",
+	"DYNAMIC_BROKER_LOGGER_CONFIG"}
 
 func (s Source) String() string { return sourceNames[s] }
 

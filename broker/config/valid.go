@@ -35,7 +35,7 @@ func bounds(text string, complaint func(float64) string) *validator {
 		case int64:
 			f, shown = float64(n), strconv.FormatInt(n, 10)
 		case float64:
-			f, shown = n, javaDouble(n)
+			f, shown = n, JavaDouble(n)
 		default:
 			return nil
 		}

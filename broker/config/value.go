@@ -86,14 +86,14 @@ func (k *Key) text(v any) (text string, ok bool) {
 	case []string:
 		return strings.Join(v, ","), true
 	case float64:
-		return javaDouble(v), true
+		return JavaDouble(v), true
 	default:
 		return fmt.Sprint(v), true
 	}
 }
 
-// javaDouble prints as Double.toString of Java.
-func javaDouble(f float64) string {
+// JavaDouble prints as Double.toString of Java.
+func JavaDouble(f float64) string {
 	if a := math.Abs(f); a != 0 && (a < 1e-3 || a >= 1e7) {
 		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'E', -1, 64), "E")
 		if !strings.Contains(mantissa, ".") {

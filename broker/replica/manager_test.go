@@ -216,9 +216,7 @@ func TestAFetchWaitsUntilItsBytesAreThere(t *testing.T) {
 	}
 	answered := make(chan Fetched, 1)
 	go func() { answered <- fetch(1, time.Minute) }()
-	for p.consumers.n.Load() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	awaitReader(t, p)
 	if _, err := p.AppendAsLeader(batch(t, "a"), 1, storage.AppendOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -226,9 +224,7 @@ func TestAFetchWaitsUntilItsBytesAreThere(t *testing.T) {
 		t.Errorf("woken with %+v", got)
 	}
 	go func() { answered <- fetch(1, time.Minute) }()
-	for p.consumers.n.Load() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	awaitReader(t, p)
 	mustLead(t, m, state{2, 1, []int32{2}, []int32{self, 2}, topic.ID{}})
 	if got := <-answered; !errors.Is(got.Err, kerr.NotLeaderOrFollower) {
 		t.Errorf("the lead was lost while waiting, and got %+v", got)

@@ -56,6 +56,16 @@ func TestAWaiterCountsWhatItsLookHasNotSeen(t *testing.T) {
 	}
 }
 
+// awaitReader returns when a fetch waits at the partition.
+func awaitReader(t *testing.T, p *Partition) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); p.consumers.n.Load() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("nobody waits at the partition")
+		}
+	}
+}
+
 func produceAll(t *testing.T, p *Partition, timeout time.Duration) <-chan error {
 	t.Helper()
 	a, err := p.AppendAsLeader(batch(t, "a"), -1, storage.AppendOptions{Origin: storage.Client, ProduceVersion: 9})
@@ -121,9 +131,7 @@ func TestStoppingAPartitionAnswersItsReaders(t *testing.T) {
 			[]Position{{Partition: p, MaxBytes: 1 << 20, LeaderEpoch: -1, LastFetchedEpoch: -1}}, out)
 		answered <- out[0].Err
 	}()
-	for p.consumers.n.Load() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	awaitReader(t, p)
 	m.Stop()
 	select {
 	case err := <-answered:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -84,6 +85,19 @@ func decodeBody(req kmsg.Request, body []byte) error {
 		return u.UnsafeReadFrom(body)
 	}
 	return req.ReadFrom(body)
+}
+
+// aliasing tells of each key whether a decoded request points into its body.
+var aliasing = func() (all [len(bodies)]bool) {
+	for key := range bodies {
+		all[key] = key == keyProduce || key == keyFetch || slices.ContainsFunc(bodies[key].fields, holdsBytes)
+	}
+	return all
+}()
+
+// holdsBytes tells whether a field is bytes or has some in it.
+func holdsBytes(f field) bool {
+	return f.kind == kindBytes || f.elem != nil && holdsBytes(*f.elem) || slices.ContainsFunc(f.fields, holdsBytes)
 }
 
 // guard walks the body of a request, of which missing bytes have not come yet. It returns nil if the body is

@@ -26,15 +26,21 @@ type Request struct {
 	charged int     // bytes taken from the budget for it
 }
 
-// Decode reads Body into req, which must be of the request's Key. Record bytes, and in Produce and Fetch
-// requests the strings as well, point into Body and share its life. An error means a malformed request: Kafka
-// hangs up on those.
+// Decode reads Body into req, which must be of the request's Key. Bytes fields, and in Produce and Fetch requests the
+// strings as well, point into Body and share its life; the Body of a request that has neither is given back here.
+// An error means a malformed request: Kafka hangs up on those.
 func (r *Request) Decode(req kmsg.Request) error {
 	if req.Key() != r.Key {
 		panic(fmt.Sprintf("BUG: request of key %d decoded as %T", r.Key, req))
 	}
 	req.SetVersion(r.Version)
-	return decodeBody(req, r.Body)
+	if err := decodeBody(req, r.Body); err != nil {
+		return err
+	}
+	if !aliasing[r.Key] {
+		r.ReleaseBody()
+	}
+	return nil
 }
 
 // ReleaseBody gives the buffer of the request back before the handler returns, which it should do before it

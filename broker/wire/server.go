@@ -24,33 +24,39 @@ type Listener struct {
 	Host             string // "" means all interfaces
 	Port             int    // 0 lets the kernel choose
 	MaxConnections   int    // of this listener; 0 for no limit of its own
+	CreationRate     int    // connections a second on this listener; 0 for no limit of its own
 }
 
 // ServerOptions are the values of the broker's configuration that matter here. DefaultServerOptions has Kafka's.
 type ServerOptions struct {
-	Listeners                    []Listener
-	InterBrokerListener          string         // let in even when the broker is full
-	MaxRequestSize               int            // socket.request.max.bytes
-	MaxQueuedBytes               int64          // queued.max.request.bytes; <= 0 for no limit
-	SendBuffer                   int            // socket.send.buffer.bytes; <= 0 leaves it to the kernel
-	ReceiveBuffer                int            // socket.receive.buffer.bytes if configured; <= 0 leaves it to the kernel
-	Backlog                      int            // socket.listen.backlog.size
+	Listeners           []Listener
+	InterBrokerListener string        // let in even when the broker is full
+	MaxRequestSize      int           // socket.request.max.bytes
+	MaxQueuedBytes      int64         // queued.max.request.bytes; <= 0 for no limit
+	SendBuffer          int           // socket.send.buffer.bytes; <= 0 leaves it to the kernel
+	ReceiveBuffer       int           // socket.receive.buffer.bytes if configured; <= 0 leaves it to the kernel
+	Backlog             int           // socket.listen.backlog.size
+	IdleTimeout         time.Duration // connections.max.idle.ms; <= 0 for never
+	Limits
+}
+
+// Limits say who may connect. SetLimits changes them in a running server.
+type Limits struct {
 	MaxConnections               int            // max.connections
 	MaxConnectionsPerIP          int            // max.connections.per.ip
 	MaxConnectionsPerIPOverrides map[string]int // max.connections.per.ip.overrides: address or host name -> limit
-	IdleTimeout                  time.Duration  // connections.max.idle.ms; <= 0 for never
+	MaxCreationRate              int            // max.connection.creation.rate, connections a second; 0 for no limit
 }
 
 // DefaultServerOptions are Kafka's defaults, with no listener yet.
 func DefaultServerOptions() ServerOptions {
 	return ServerOptions{
-		MaxRequestSize:      100 << 20,
-		MaxQueuedBytes:      -1,
-		SendBuffer:          100 << 10,
-		Backlog:             50,
-		MaxConnections:      math.MaxInt32,
-		MaxConnectionsPerIP: math.MaxInt32,
-		IdleTimeout:         10 * time.Minute,
+		MaxRequestSize: 100 << 20,
+		MaxQueuedBytes: -1,
+		SendBuffer:     100 << 10,
+		Backlog:        50,
+		IdleTimeout:    10 * time.Minute,
+		Limits:         Limits{MaxConnections: math.MaxInt32, MaxConnectionsPerIP: math.MaxInt32},
 	}
 }
 
@@ -84,6 +90,7 @@ type listener struct {
 	tcp       *net.TCPListener
 	protected bool // brokers have this one to themselves, and are let in when the server is full
 	admitted  int  // connections; guarded by admission.mu
+	pace      pace
 	metrics   listenerMetrics
 }
 
@@ -96,7 +103,7 @@ func (l *listener) limit() int {
 
 // NewServer makes a server that is neither bound nor serving yet.
 func NewServer(o ServerOptions, h Handler, log *zap.Logger, r *metrics.Registry) *Server {
-	s := &Server{options: o, handler: h, log: log, registry: r, admission: newAdmission(o)}
+	s := &Server{options: o, handler: h, log: log, registry: r, admission: newAdmission(o.Limits)}
 	s.memory.limit = o.MaxQueuedBytes
 	s.mu.conns = make(map[*Conn]struct{})
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -117,6 +124,7 @@ func (s *Server) Listen() error {
 			return err
 		}
 		b := &listener{Listener: l, tcp: tcp}
+		b.pace.limit(l.CreationRate)
 		b.protected = l.Name == s.options.InterBrokerListener && len(s.options.Listeners) > 1
 		b.metrics.register(s.registry.With("listener", l.Name))
 		s.listeners = append(s.listeners, b)
@@ -249,6 +257,9 @@ func (s *Server) evict() {
 		quiet.close()
 	}
 }
+
+// SetLimits changes who may connect from now on. Who is connected stays.
+func (s *Server) SetLimits(l Limits) { s.admission.set(l) }
 
 // ConnectionCount is the number of open connections.
 func (s *Server) ConnectionCount() int {
