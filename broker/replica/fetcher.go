@@ -324,6 +324,9 @@ func (f *fetcher) pause(failures int) time.Duration {
 
 const firstPause = 10 * time.Millisecond
 
+// usualFailures are nothing to speak of at the beginning: about a second in which the leader hears of its office.
+const usualFailures = 7
+
 // fetch sends one Fetch and returns its answer, whose record bytes are valid until the next call. context.Canceled
 // means that it was interrupted.
 func (f *fetcher) fetch(ctx context.Context) (*kmsg.FetchResponse, error) {
@@ -405,7 +408,7 @@ func (f *fetcher) take(ctx context.Context, g *following, a *kmsg.FetchResponseT
 	}
 	g.failures++
 	f.rest(g, f.pause(g.failures))
-	if quiet := !g.fetched && g.failures < 5; !quiet {
+	if g.fetched || g.failures > usualFailures {
 		f.log.Warn("Error in fetching from the leader, will retry", zap.Stringer("partition", g.p.tp), zap.Error(err))
 	}
 }
