@@ -177,6 +177,7 @@ func (b *Broker) buildRooms() error {
 		BrokerID: id, ZK: b.zk, Level: b.static.InterBrokerProtocol,
 		Listener: b.controllerListener(), Client: client, DeleteTopicEnable: b.static.DeleteTopicEnable,
 		UncleanLeaderElectionEnable: func() bool { return b.dynamic.Broker().UncleanLeaderElectionEnable },
+		Rebalance:                   b.rebalance(),
 		Metrics:                     registry, Log: b.root.Named("kafka.controller.KafkaController"),
 	})
 	b.configs.changed = func(topic string) {
@@ -352,6 +353,15 @@ func connectionLimits(c *config.Broker) wire.Limits {
 		l.MaxConnectionsPerIPOverrides[host] = int(n)
 	}
 	return l
+}
+
+// rebalance says when a controller here moves leaders back to their preferred replicas.
+func (b *Broker) rebalance() controller.Rebalance {
+	r := controller.Rebalance{Imbalance: b.static.LeaderImbalancePerBrokerPercent}
+	if b.static.AutoLeaderRebalanceEnable {
+		r.Interval = b.static.LeaderImbalanceCheckInterval
+	}
+	return r
 }
 
 // endpoints are the advertised listeners, with the ports the kernel chose where 0 was configured.

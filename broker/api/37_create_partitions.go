@@ -112,8 +112,8 @@ func planGrowth(name string, existing zkmeta.TopicAssignment, asked *kmsg.Create
 		return nil, kerr.New(kerr.UnknownServerError, "partition 0 of topic %s has no replicas in ZooKeeper", name)
 	}
 	if asked.Assignment == nil {
-		start := slices.IndexFunc(brokers, func(b topic.BrokerRack) bool { return b.ID >= first[0] })
-		return topic.AssignReplicas(brokers, old, increment, len(first), max(start, 0), int(old))
+		start := max(slices.IndexFunc(brokers, func(b topic.BrokerRack) bool { return b.ID >= first[0] }), 0)
+		return topic.AssignReplicas(brokers, old, increment, len(first), start, start)
 	}
 	return assignedGrowth(old, increment, len(first), asked.Assignment, brokers)
 }

@@ -107,12 +107,17 @@ func (t *term) writeISRs(wanted states) (failed failures) {
 	if len(written) == 0 {
 		return failed
 	}
+	changed := make([]*partition, 0, len(written))
 	for tp, st := range written {
 		p := t.cluster.find(tp)
 		t.lead(p, st)
-		t.batch.updateMetadata(t.cluster, t.cluster.brokerIDs(), p)
+		changed = append(changed, p)
 	}
+	t.batch.updateMetadata(t.cluster, t.cluster.brokerIDs(), changed...)
 	t.flush()
+	if slices.ContainsFunc(changed, func(p *partition) bool { return p.reassigned() }) { // the answer goes first
+		t.post(event{name: "PartitionReassignmentIsrChange", run: func() { t.completeReassignments(changed) }})
+	}
 	return failed
 }
 

@@ -109,6 +109,7 @@ func (t *term) brokersJoined(ids []int32, now map[int32]zkmeta.BrokerInfo) {
 	theirs := t.cluster.replicasOn(joined)
 	t.moveReplicas(theirs, onlineReplica)
 	t.electLeaderless(everyPartition)
+	t.brokersJoinReassignments(joined)
 	t.deletionMayGoOn(theirs)
 }
 

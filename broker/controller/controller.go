@@ -28,6 +28,7 @@ type Options struct {
 
 	DeleteTopicEnable           bool        // delete.topic.enable
 	UncleanLeaderElectionEnable func() bool // unclean.leader.election.enable of the broker, which is dynamic
+	Rebalance                   Rebalance
 
 	Metrics *metrics.Registry // nil for none
 	Log     *zap.Logger       // "kafka.controller.KafkaController"; nil for none

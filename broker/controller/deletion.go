@@ -81,7 +81,7 @@ func (t *term) deletionsAsked() {
 		t.log.Info("Topic queued for deletion", zap.String("topic", name))
 		t.recount = true
 		t.cluster.toBeDeleted[name] = true
-		if s := t.cluster.topics[name]; s != nil && len(keepPartitions(s.sorted(), (*partition).reassigned)) > 0 {
+		if s := t.cluster.topics[name]; s != nil && s.reassigned() {
 			t.wait(name, "it is being reassigned")
 		}
 	}
@@ -208,11 +208,11 @@ func (t *term) wait(name, why string) {
 	}
 }
 
-// deletionMayGoOn ends the wait of topics with a replica among rs: its broker is back.
+// deletionMayGoOn ends the wait of topics with a replica among rs: its broker is back, or a reassignment is over.
 func (t *term) deletionMayGoOn(rs []replica) {
 	goOn := false
 	for _, r := range rs {
-		if t.cluster.isBeingDeleted(r.Topic) {
+		if t.cluster.isBeingDeleted(r.Topic) && !t.cluster.topics[r.Topic].reassigned() {
 			delete(t.cluster.ineligible, r.Topic)
 			goOn = true
 		}
@@ -239,6 +239,11 @@ func (t *term) finishDeletion(name string) {
 	t.cluster.removeTopic(name)
 	t.recount = true
 	t.log.Info("Topic deleted", zap.String("topic", name))
+}
+
+// reassigned tells whether any partition of the topic is.
+func (s *topicState) reassigned() bool {
+	return slices.ContainsFunc(s.sorted(), func(p *partition) bool { return p.reassigned() })
 }
 
 // replicas returns all replicas of the topic.

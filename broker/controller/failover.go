@@ -167,8 +167,11 @@ func (t *term) begin() {
 	t.tellBrokers(t.cluster.brokerIDs()...)
 	t.startReplicas()
 	t.startPartitions()
+	t.resumeReassignments(everyPartition)
+	t.reassignmentsRequested()
 	t.resumeDeletions()
 	t.preferredElectionAsked()
+	t.scheduleRebalance(firstRebalance)
 	t.log.Info("Ready to serve as the new controller", zap.Int32("controller_epoch", t.epoch.Epoch))
 }
 

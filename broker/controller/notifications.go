@@ -26,8 +26,9 @@ func (t *term) watch() {
 	children(zkmeta.DeleteTopicsPath, "TopicDeletion", t.deletionsAsked)
 	children(zkmeta.LogDirEventPath, "LogDirEventNotification", t.logDirsFailed)
 	children(zkmeta.IsrChangePath, "IsrChangeNotification", t.isrsChanged)
-	t.watches = append(t.watches, t.zk.WatchData(zkmeta.PreferredElectionPath,
-		t.hint("PreferredReplicaElection", t.preferredElectionAsked)))
+	t.watches = append(t.watches,
+		t.zk.WatchData(zkmeta.ReassignPath, t.hint("ZkPartitionReassignment", t.reassignmentsRequested)),
+		t.zk.WatchData(zkmeta.PreferredElectionPath, t.hint("PreferredReplicaElection", t.preferredElectionAsked)))
 }
 
 // forgetNotifications deletes what lies there from before the term: everything is read afresh anyhow.
@@ -77,6 +78,7 @@ func (t *term) isrsChanged() {
 	}
 	t.batch.updateMetadata(t.cluster, t.cluster.brokerIDs(), changed...)
 	t.flush()
+	t.completeReassignments(changed)
 	t.removeISRChanges(changes)
 }
 

@@ -73,11 +73,6 @@ func (c *cluster) elect(
 	}
 }
 
-// target is the assignment without the replicas that a running reassignment takes away.
-func (p *partition) target() []int32 {
-	return keep(p.replicas, func(b int32) bool { return !slices.Contains(p.removing, b) })
-}
-
 // failures are the partitions that could not be moved, each with its reason.
 type failures map[topic.Partition]error
 
@@ -174,7 +169,7 @@ func (t *term) electOnce(ps []*partition, how strategy, failed failures) []*part
 		}
 		v, recipients, ok := t.cluster.elect(p, st.ISR, how, unclean[p.Topic])
 		if !ok {
-			failed[p.Partition] = electionFailure(how, p, st)
+			failed[p.Partition] = electionFailure(how, p)
 			continue
 		}
 		t.numbers.elections.Add(1)
@@ -205,13 +200,15 @@ func (t *term) electOnce(ps []*partition, how strategy, failed failures) []*part
 // recovering is the leader recovery state of a leader that was elected uncleanly (KIP-704); 0 is recovered.
 const recovering int8 = 1
 
-func electionFailure(how strategy, p *partition, st zkmeta.PartitionState) error {
-	base := kerr.EligibleLeadersNotAvailable
-	if how == preferredLeader {
-		base = kerr.PreferredLeaderNotAvailable
-	}
-	return kerr.New(base, "Failed to elect leader for partition %s: none of the replicas %v is alive and in the ISR %v",
-		p, p.replicas, st.ISR)
+// electionFailure says that nobody could be elected, in Kafka's words: they reach whoever asked for the election.
+func electionFailure(how strategy, p *partition) error {
+	return kerr.New(notElected(how), "Failed to elect leader for partition %s under strategy %s", p, how)
+}
+
+func (s strategy) String() string {
+	return [...]string{"OfflinePartitionLeaderElectionStrategy(false)", "OfflinePartitionLeaderElectionStrategy(true)",
+		"PreferredReplicaPartitionLeaderElectionStrategy", "ReassignPartitionLeaderElectionStrategy",
+		"ControlledShutdownPartitionLeaderElectionStrategy"}[s]
 }
 
 // uncleanAllowed tells, for the topics that could not get a leader otherwise, whether an unclean one is

@@ -147,7 +147,7 @@ func (s *stage) await(names ...string) {
 
 // Every watch gives one hint when it is armed.
 var firstHints = []string{"ControllerChange", "BrokerChange", "TopicChange", "TopicDeletion", "LogDirEventNotification",
-	"IsrChangeNotification", "PreferredReplicaElection"}
+	"IsrChangeNotification", "ZkPartitionReassignment", "PreferredReplicaElection"}
 
 func (s *stage) run(t *testing.T, d *datadriven.TestData) string {
 	s.t = t

@@ -48,17 +48,12 @@ type topicState struct {
 // partition is one partition: where it should live, who leads it, and how far each replica is.
 type partition struct {
 	topic.Partition
-	replicas []int32 // the assignment; while it is reassigned, target then original, without repeats
-	adding   []int32 // those of replicas that a running reassignment brings in
-	removing []int32 // those of replicas that it takes away
+	placement
 
 	state         partitionState
 	leadership    *zkmeta.PartitionState // the state znode as last read or written; nil before there is one
 	replicaStates map[int32]replicaState
 }
-
-// reassigned tells whether a reassignment of the partition is running.
-func (p *partition) reassigned() bool { return len(p.adding) > 0 || len(p.removing) > 0 }
 
 // leader is the leading broker, or noLeader.
 func (p *partition) leader() int32 {
@@ -92,9 +87,7 @@ func (c *cluster) addTopic(name string, a zkmeta.TopicAssignment) *topicState {
 func (t *topicState) addPartition(id int32, a zkmeta.TopicAssignment) *partition {
 	p := &partition{
 		Partition:     topic.Partition{Topic: t.name, ID: id},
-		replicas:      a.Partitions[id],
-		adding:        a.Adding[id],
-		removing:      a.Removing[id],
+		placement:     placement{a.Partitions[id], a.Adding[id], a.Removing[id]},
 		replicaStates: make(map[int32]replicaState, len(a.Partitions[id])),
 	}
 	t.partitions[id] = p

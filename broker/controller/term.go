@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -32,6 +33,7 @@ type term struct {
 	topicWatch  map[string]*zkmeta.Watch
 	brokerWatch map[int32]*zkmeta.Watch
 	badNames    map[string]bool // znodes of topics that were reported
+	rebalance   *time.Timer     // of the next look for leaders to move back; nil where nobody wants that
 
 	numbers *numbers
 	recount bool // the counted numbers changed
@@ -118,6 +120,9 @@ func (t *term) leave() {
 	}
 	for _, w := range t.brokerWatch {
 		w.Stop()
+	}
+	if t.rebalance != nil {
+		t.rebalance.Stop()
 	}
 	t.out.close()
 }

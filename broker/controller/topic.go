@@ -88,9 +88,15 @@ func (t *term) giveTopicIDs(names []string) {
 // writeTopic writes a topic's assignment as we know it; keys that others put there stay. When somebody has written
 // since we read, nothing is written: the watch has us look again, and find what is still to do.
 func (t *term) writeTopic(s *topicState) {
-	t.write("assignment of topic "+s.name, func(ctx context.Context) error {
-		version, err := t.zk.SetTopic(ctx, t.epoch, s.name, s.assignment())
-		if errors.Is(err, zkmeta.ErrBadVersion) {
+	_ = t.setTopic(s, s.assignment()) // logged there
+}
+
+// setTopic writes the content of a topic's znode, unless it is another than we read: ErrBadVersion.
+func (t *term) setTopic(s *topicState, a zkmeta.TopicAssignment) error {
+	moved := false
+	err := t.write("assignment of topic "+s.name, func(ctx context.Context) error {
+		version, err := t.zk.SetTopic(ctx, t.epoch, s.name, a)
+		if moved = errors.Is(err, zkmeta.ErrBadVersion); moved {
 			t.log.Info("A topic was changed while the controller rewrote it", zap.String("topic", s.name))
 			return nil
 		}
@@ -99,6 +105,10 @@ func (t *term) writeTopic(s *topicState) {
 		}
 		return err
 	})
+	if moved {
+		return zkmeta.ErrBadVersion
+	}
+	return err
 }
 
 // assignment is the content of the topic's znode.
@@ -112,12 +122,22 @@ func (s *topicState) assignment() zkmeta.TopicAssignment {
 		ZkVersion:  s.zkVersion,
 	}
 	for id, p := range s.partitions {
-		a.Partitions[id] = p.replicas
-		if p.reassigned() {
-			a.Adding[id], a.Removing[id] = p.adding, p.removing
-		}
+		p.writeTo(&a, id)
 	}
 	return a
+}
+
+// writeTo enters the placement of a partition into what its topic's znode will say.
+func (p placement) writeTo(a *zkmeta.TopicAssignment, id int32) {
+	a.Partitions[id] = p.replicas
+	delete(a.Adding, id)
+	delete(a.Removing, id)
+	if len(p.adding) > 0 {
+		a.Adding[id] = p.adding
+	}
+	if len(p.removing) > 0 {
+		a.Removing[id] = p.removing
+	}
 }
 
 // topicsChanged compares the topics with what we know (Kafka: TopicChange).

@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/zurau/zurau/broker/controller"
+	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/metadata"
+	"github.com/zurau/zurau/broker/topic"
+	"github.com/zurau/zurau/broker/wire"
+)
+
+// Kinds of elections a client may ask for.
+const (
+	preferredElection = 0
+	uncleanElection   = 1
+)
+
+// electLeaders (key 43, versions 0-2) holds elections: the preferred replica is to lead, or, where nobody does, any that
+// lives (KIP-460). Only the controller's broker takes it, and answers once it has been told of the new leaders itself,
+// or timeout_ms is over. Topics null stands for all partitions; those that need no election are left out of that answer.
+//
+//	v0  preferred elections only
+//	v1  the kind of the election, and an error for the whole
+func (h *Handler) electLeaders(ctx context.Context, _ *wire.Request, req *kmsg.ElectLeadersRequest) wire.Reply {
+	resp := req.ResponseKind().(*kmsg.ElectLeadersResponse)
+	if req.ElectionType != preferredElection && req.ElectionType != uncleanElection {
+		resp.ErrorCode = kerr.InvalidRequest.Code
+		return wire.Respond(resp)
+	}
+	asked := h.partitionsToElect(req)
+	elected, controls := h.Controller.ElectLeaders(ctx, asked, req.ElectionType == uncleanElection)
+	if !controls {
+		elected = make(map[topic.Partition]controller.Elected, len(asked))
+		for _, tp := range asked {
+			elected[tp] = controller.Elected{Err: kerr.NotController}
+		}
+	}
+	visible := h.awaitPicture(ctx, max(req.TimeoutMillis, 0), func(s *metadata.Snapshot) bool {
+		for tp, e := range elected {
+			if e.Err == nil && !ledBy(s, tp, e.Leader) {
+				return false
+			}
+		}
+		return true
+	})
+	places := make(map[string]int) // in resp.Topics
+	for _, tp := range asked {
+		e, open := elected[tp]
+		if !open || req.Topics == nil && e.Err == kerr.ElectionNotNeeded {
+			continue
+		}
+		delete(elected, tp) // named twice, answered once
+		place, known := places[tp.Topic]
+		if !known {
+			place = len(resp.Topics)
+			places[tp.Topic] = place
+			resp.Topics = append(resp.Topics, kmsg.ElectLeadersResponseTopic{Topic: tp.Topic})
+		}
+		t := &resp.Topics[place]
+		t.Partitions = append(t.Partitions, electionAnswer(tp, e, ledBy(visible, tp, e.Leader)))
+	}
+	return wire.Respond(resp)
+}
+
+// partitionsToElect are the partitions the request names, or all that this broker knows.
+func (h *Handler) partitionsToElect(req *kmsg.ElectLeadersRequest) []topic.Partition {
+	var asked []topic.Partition
+	if req.Topics == nil {
+		for t := range h.Metadata.Load().Topics() {
+			for i := range t.Partitions {
+				asked = append(asked, topic.Partition{Topic: t.Name, ID: t.Partitions[i].ID})
+			}
+		}
+		return asked
+	}
+	for _, t := range req.Topics {
+		for _, id := range t.Partitions {
+			asked = append(asked, topic.Partition{Topic: t.Topic, ID: id})
+		}
+	}
+	return asked
+}
+
+func ledBy(s *metadata.Snapshot, tp topic.Partition, leader int32) bool {
+	p := s.Partition(tp)
+	return p != nil && p.Leader == leader
+}
+
+// electionAnswer tells what an election came to, and whether this broker has seen the leader in office.
+func electionAnswer(tp topic.Partition, e controller.Elected, seen bool) kmsg.ElectLeadersResponseTopicPartition {
+	a := kmsg.ElectLeadersResponseTopicPartition{Partition: tp.ID}
+	switch {
+	case e.Err == nil && !seen:
+		a.ErrorCode = kerr.RequestTimedOut.Code
+	case e.Err != nil:
+		a.ErrorCode = kerr.CodeOf(e.Err)
+		if e.Err != kerr.NotController { // for which Kafka finds no words
+			a.ErrorMessage = kmsg.StringPtr(kerr.MessageOf(e.Err))
+		}
+	}
+	return a
+}
