@@ -227,6 +227,9 @@ func (p *Partition) followerFetched(r *role, rd Reader, q *Position, leaderEnd i
 	if f == nil {
 		return false
 	}
+	if q.LogStartOffset != f.logStartOffset.Load() {
+		defer p.starts.wake(everything)
+	}
 	if f.fetched(q.Offset, q.LogStartOffset, rd.BrokerEpoch, leaderEnd, p.m.now()) && p.advanceHighWatermark() {
 		moved = true
 		p.consumers.wake(everything)

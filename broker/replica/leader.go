@@ -42,32 +42,6 @@ func (p *Partition) AppendAsLeader(records []byte, acks int16, o storage.AppendO
 	return Appended{info, r.leaderEpoch, p.log.View().HighWatermark > info.LastOffset}, nil
 }
 
-// DeleteRecords raises the log start to offset (-1: the high watermark) and returns the low watermark, the smallest
-// log start among the replicas. OFFSET_OUT_OF_RANGE above the high watermark, POLICY_VIOLATION on a topic that is
-// not cleaned by deletion.
-func (p *Partition) DeleteRecords(offset int64) (lowWatermark int64, err error) {
-	r := p.role.Load()
-	if !r.leads {
-		return 0, kerr.NotLeaderOrFollower
-	}
-	if !p.log.Config().CleanupDelete {
-		return 0, kerr.PolicyViolation
-	}
-	v := p.log.View()
-	if offset == -1 {
-		offset = v.HighWatermark
-	}
-	if offset < 0 || offset > v.HighWatermark {
-		return 0, kerr.OffsetOutOfRange
-	}
-	if err := p.log.DeleteRecordsTo(offset); err != nil {
-		return 0, err
-	}
-	p.followers.wake(everything)
-	p.consumers.wake(everything)
-	return p.log.View().LogStartOffset, nil
-}
-
 // EndOffsetForEpoch answers OffsetForLeaderEpoch: the largest epoch at or below the one asked for, and where it
 // ends; (-1, -1) when this log knows nothing of it.
 func (p *Partition) EndOffsetForEpoch(currentLeaderEpoch, epoch int32) (int32, int64, error) {

@@ -17,6 +17,7 @@ type Partition struct {
 	role atomic.Pointer[role] // swapped under mu and deciding; never nil
 	// Fetches waiting for bytes or for a new role: followers look for appended records, consumers for replicated ones.
 	followers, consumers waiters
+	starts               waiters    // deletions of records waiting for the followers' log starts
 	delayed              delayedRow // produces waiting for the high watermark
 	mu                   sync.Mutex // serialises changes of role; no request takes it
 
@@ -138,4 +139,5 @@ func (p *Partition) roleChanged() {
 	p.delayed.complete(p)
 	p.followers.wake(everything)
 	p.consumers.wake(everything)
+	p.starts.wake(everything)
 }
