@@ -136,6 +136,41 @@ func TestAnISRThatShrinksBelowItsMinimumStopsTheHighWatermark(t *testing.T) {
 	}
 }
 
+func TestRecordsThatTooFewHoldByNowAreNotAcknowledged(t *testing.T) {
+	m := newManager(t, map[string]string{"min.insync.replicas": "2"})
+	id := topic.NewID()
+	p := mustLead(t, m, state{self, 0, []int32{self, 2}, []int32{self, 2}, id})
+	a := mustAppend(t, p, "a")
+	follow(t, p, 1)
+	mustLead(t, m, state{self, 1, []int32{self}, []int32{self, 2}, id})
+	told := make(chan error, 1)
+	AwaitReplication(time.Minute, []Replication{{p, a.LastOffset + 1, a.LeaderEpoch}}, func(errs []error) { told <- errs[0] })
+	if err := <-told; !errors.Is(err, kerr.NotEnoughReplicasAfterAppend) {
+		t.Errorf("replicated before the ISR shrank, and told %v", err)
+	}
+}
+
+func TestProducesAreAnsweredInTheOrderOfTheirOffsets(t *testing.T) {
+	m := newManager(t, nil)
+	p := mustLead(t, m, state{self, 0, []int32{self, 2}, []int32{self, 2}, topic.NewID()})
+	mustAppend(t, p, "a", "b", "c")
+	told := make(map[int64]chan error)
+	for _, end := range []int64{2, 3, 1} { // as they come when several append at once
+		done := make(chan error, 1)
+		told[end] = done
+		AwaitReplication(time.Minute, []Replication{{p, end, 0}}, func(errs []error) { done <- errs[0] })
+	}
+	for end := int64(1); end <= 3; end++ {
+		follow(t, p, end)
+		if err := <-told[end]; err != nil {
+			t.Errorf("up to %d: %v", end, err)
+		}
+		if n := p.delayed.n.Load(); n != int32(3-end) {
+			t.Errorf("with %d replicated %d produces wait", end, n)
+		}
+	}
+}
+
 func TestRecordsAreDeletedUpToTheHighWatermarkOnly(t *testing.T) {
 	m := newManager(t, nil)
 	p := mustLead(t, m, state{self, 0, []int32{self, 2}, []int32{self, 2}, topic.NewID()})
