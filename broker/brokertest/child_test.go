@@ -32,14 +32,19 @@ type childBroker struct {
 func newChild(t *testing.T, zookeeper string, more map[string]string) childBroker {
 	t.Helper()
 	c := childBroker{addr: freeAddr(t), dir: filepath.Join(logDir(t), "log")}
+	c.Process = NewProcess(t, c.propertiesWith(zookeeper, more))
+	return c
+}
+
+// propertiesWith is the broker's server.properties; more overrides it.
+func (c childBroker) propertiesWith(zookeeper string, more map[string]string) map[string]string {
 	properties := map[string]string{
 		"broker.id": "0", "listeners": "PLAINTEXT://" + c.addr, "log.dirs": c.dir, "zookeeper.connect": zookeeper,
 		"zookeeper.session.timeout.ms": "6000", "offsets.topic.replication.factor": "1",
 		"controlled.shutdown.retry.backoff.ms": "200",
 	}
 	maps.Copy(properties, more)
-	c.Process = NewProcess(t, properties)
-	return c
+	return properties
 }
 
 func startChild(t *testing.T, more map[string]string) childBroker {
