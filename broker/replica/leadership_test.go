@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/record"
 	"github.com/zurau/zurau/broker/storage"
 	"github.com/zurau/zurau/broker/topic"
 )
@@ -295,6 +296,44 @@ func TestWhoReadsFromAFollower(t *testing.T) {
 		Fetch(t.Context(), c.rd, []Position{{Partition: p, LeaderEpoch: -1, LastFetchedEpoch: -1}}, out)
 		if !errors.Is(out[0].Err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, out[0].Err, c.want)
+		}
+	}
+}
+
+// A follower copies what nobody may read yet, and needs no list of what was aborted.
+func TestAnOpenTransactionIsNotForReadersOfCommittedRecords(t *testing.T) {
+	m := newManager(t, nil)
+	p := mustLead(t, m, state{self, 0, []int32{self}, []int32{self, 2}, topic.NewID()})
+	b := record.NewBuilder(record.Compression{}, 1<<20)
+	if err := b.Append(time.Now().UnixMilli(), nil, []byte("a"), nil); err != nil {
+		t.Fatal(err)
+	}
+	open, err := b.Finish(&record.Producer{ID: 1, Transactional: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.AppendAsLeader(open, 1, storage.AppendOptions{Origin: storage.Client, ProduceVersion: 9, TransactionVerified: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		rd      Reader
+		latest  int64
+		aborted bool // the answer has a list of them, if an empty one
+	}{
+		{"a reader of everything", Reader{ReplicaID: Consumer}, 1, false},
+		{"a reader of what is committed", Reader{ReplicaID: Consumer, Committed: true}, 0, true},
+		{"a follower, whatever it says", Reader{ReplicaID: 2, Committed: true}, 1, false},
+	} {
+		c.rd.MaxBytes = 1 << 20
+		out := make([]Fetched, 1)
+		Fetch(t.Context(), c.rd, []Position{{Partition: p, MaxBytes: 1 << 20, LeaderEpoch: -1, LastFetchedEpoch: -1}}, out)
+		release(out)
+		if got := out[0]; got.Err != nil || (got.Region.N > 0) != (c.latest > 0) || (got.Aborted != nil) != c.aborted {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		if found, err := p.OffsetFor(Latest, c.rd, -1); err != nil || found.Offset != c.latest {
+			t.Errorf("%s: latest is %+v, %v", c.name, found, err)
 		}
 	}
 }
