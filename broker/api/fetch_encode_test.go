@@ -29,7 +29,8 @@ func laidOut(t *testing.T, version int16, answers ...fetchAnswer) *kmsg.FetchRes
 }
 
 func answerOf(name string, id topic.ID, partition int32, got replica.Fetched) fetchAnswer {
-	return fetchAnswer{fetchPartition: &fetchPartition{topic: name, id: id, partition: partition}, Fetched: &got, code: kerr.CodeOf(got.Err)}
+	p := &fetchPartition{topic: name, id: id, partition: partition}
+	return fetchAnswer{fetchPartition: p, Fetched: &got, code: kerr.CodeOf(got.Err)}
 }
 
 func TestEveryVersionOfAFetchResponseIsLaidOutAsKmsgReadsIt(t *testing.T) {
@@ -41,7 +42,8 @@ func TestEveryVersionOfAFetchResponseIsLaidOutAsKmsgReadsIt(t *testing.T) {
 			ids = [2]topic.ID{a, b}
 		}
 		seen := storage.View{LogStartOffset: 1, LastStableOffset: 2, HighWatermark: 3, LogEndOffset: 4}
-		elsewhere := answerOf("u", ids[1], 0, replica.Fetched{Err: kerr.NotLeaderOrFollower, View: storage.View{LogStartOffset: -1, LastStableOffset: -1, HighWatermark: -1, LogEndOffset: -1}})
+		unknown := storage.View{LogStartOffset: -1, LastStableOffset: -1, HighWatermark: -1, LogEndOffset: -1}
+		elsewhere := answerOf("u", ids[1], 0, replica.Fetched{Err: kerr.NotLeaderOrFollower, View: unknown})
 		if version >= 16 {
 			elsewhere.leader, elsewhere.leaderEpoch, elsewhere.leaderNode = 5, 6, &node{Host: "h", Port: 9, Rack: &rack}
 		}
@@ -121,7 +123,8 @@ func TestListOffsetsOfEachVersion(t *testing.T) {
 		req.Version = 4
 		s := kmsg.NewLeaderAndISRRequestTopicPartition()
 		s.Leader, s.LeaderEpoch, s.ISR, s.Replicas = 1, epoch+1, []int32{1, 2}, []int32{1, 2}
-		req.TopicStates = []kmsg.LeaderAndISRRequestTopicState{{Topic: "t", PartitionStates: []kmsg.LeaderAndISRRequestTopicPartition{s}}}
+		req.TopicStates = []kmsg.LeaderAndISRRequestTopicState{{Topic: "t",
+			PartitionStates: []kmsg.LeaderAndISRRequestTopicPartition{s}}}
 		h.Replicas.LeaderAndIsr(req)
 		produceBody(t, h, produceTo(t, 1, 100))
 	}

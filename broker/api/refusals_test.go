@@ -97,3 +97,58 @@ func TestAClientsSoftwareHasANameAndAVersion(t *testing.T) {
 		}
 	}
 }
+
+func TestATransactionalIDIsCheckedBeforeItsCoordinatorIsMissed(t *testing.T) {
+	a := ask(t, brokertest.Start(t, brokertest.Property("transaction.max.timeout.ms", "5000")), 0)
+	for _, c := range []struct {
+		id      string
+		timeout int32
+		want    *kerr.Error
+	}{
+		{"", 1000, kerr.InvalidRequest},
+		{"tx", 0, kerr.InvalidTransactionTimeout},
+		{"tx", -1, kerr.InvalidTransactionTimeout},
+		{"tx", 5001, kerr.InvalidTransactionTimeout},
+		{"tx", 5000, kerr.CoordinatorNotAvailable},
+	} {
+		req := kmsg.NewPtrInitProducerIDRequest()
+		req.TransactionalID, req.TransactionTimeoutMillis = &c.id, c.timeout
+		if got := do[*kmsg.InitProducerIDResponse](a, 4, req); got.ErrorCode != c.want.Code || got.ProducerID != -1 {
+			t.Errorf("%q, %d ms: %+v, want %s", c.id, c.timeout, got, c.want.Name)
+		}
+	}
+}
+
+func TestTheAskersEpochIsCheckedSinceItIsInTheRequest(t *testing.T) {
+	a := ask(t, brokertest.Start(t), 0)
+	a.mustCreate("t", 1)
+	for version := int16(0); version <= 4; version++ {
+		req := kmsg.NewPtrOffsetForLeaderEpochRequest()
+		p := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
+		p.CurrentLeaderEpoch = 9
+		req.Topics = []kmsg.OffsetForLeaderEpochRequestTopic{{Topic: "t",
+			Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{p}}}
+		want := int16(0)
+		if version >= 2 {
+			want = kerr.UnknownLeaderEpoch.Code
+		}
+		if got := do[*kmsg.OffsetForLeaderEpochResponse](a, version, req).Topics[0].Partitions[0].ErrorCode; got != want {
+			t.Errorf("version %d: code %d, want %d", version, got, want)
+		}
+	}
+}
+
+func TestATopicGrowsOnceInARequest(t *testing.T) {
+	a := ask(t, brokertest.Start(t), 0)
+	a.mustCreate("t", 1)
+	a.mustCreate("u", 1)
+	req := kmsg.NewPtrCreatePartitionsRequest()
+	req.TimeoutMillis = timeoutMS
+	req.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: "t", Count: 2}, {Topic: "t", Count: 3}, {Topic: "u", Count: 2}}
+	resp := do[*kmsg.CreatePartitionsResponse](a, 3, req)
+	for i, want := range []int16{kerr.InvalidRequest.Code, kerr.InvalidRequest.Code, 0} {
+		if got := resp.Topics[i]; got.ErrorCode != want {
+			t.Errorf("%s: %s", got.Topic, result(got.ErrorCode, got.ErrorMessage))
+		}
+	}
+}

@@ -18,7 +18,6 @@ import (
 
 	"github.com/zurau/zurau/broker/kerr"
 	"github.com/zurau/zurau/broker/wire"
-	"github.com/zurau/zurau/zkmeta/zkserver"
 )
 
 // child is a broker in a process of its own, so that its memory is its own and it may end by itself.
@@ -52,19 +51,6 @@ func startChild(t *testing.T, more map[string]string) childBroker {
 	c := newChild(t, startZooKeeper(t).Addr().String(), more)
 	c.Start()
 	return c
-}
-
-func startZooKeeper(t *testing.T) *zkserver.Server {
-	t.Helper()
-	zk, err := zkserver.NewServer(zkserver.Options{Addr: "127.0.0.1:0", TickTime: 500 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := zk.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { zk.Close() })
-	return zk
 }
 
 // ask sends one request on a connection of its own.

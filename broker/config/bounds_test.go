@@ -91,11 +91,13 @@ func TestTopicsWithOverridesFollowTheBrokerInAllElse(t *testing.T) {
 
 func TestTimestampsAndLagsOfATopic(t *testing.T) {
 	b := broker(t, "")
-	got, err := b.Topic(map[string]string{"message.timestamp.difference.max.ms": "1000", "min.compaction.lag.ms": "5", "max.compaction.lag.ms": "5"})
+	got, err := b.Topic(map[string]string{"message.timestamp.difference.max.ms": "1000",
+		"min.compaction.lag.ms": "5", "max.compaction.lag.ms": "5"})
 	if err != nil || got.MessageTimestampBeforeMaxMS != 1000 || got.MessageTimestampAfterMaxMS != 1000 {
 		t.Errorf("the old key for both: %+v, %v", got, err)
 	}
-	got, err = b.Topic(map[string]string{"message.timestamp.difference.max.ms": "1000", "message.timestamp.before.max.ms": "5", "message.timestamp.after.max.ms": "6"})
+	got, err = b.Topic(map[string]string{"message.timestamp.difference.max.ms": "1000",
+		"message.timestamp.before.max.ms": "5", "message.timestamp.after.max.ms": "6"})
 	if err != nil || got.MessageTimestampBeforeMaxMS != 5 || got.MessageTimestampAfterMaxMS != 6 {
 		t.Errorf("each key for itself: %+v, %v", got, err)
 	}
