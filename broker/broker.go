@@ -172,7 +172,7 @@ func (b *Broker) buildRooms() error {
 	b.storage.Measure(registry)
 	b.metadata = metadata.New()
 	b.replicas = replica.NewManager(replica.Options{
-		BrokerID: id, Storage: b.storage, RefreshTopic: b.refreshTopic, Logger: b.root.Named("kafka.server.ReplicaManager")})
+		BrokerID: id, Storage: b.storage, RefreshTopics: b.refreshTopics, Logger: b.root.Named("kafka.server.ReplicaManager")})
 	client := wire.ClientOptions{ClientID: strconv.Itoa(int(id)), Timeout: b.static.ControllerSocketTimeout}
 	b.controller = controller.New(controller.Options{
 		BrokerID: id, ZK: b.zk, Level: b.static.InterBrokerProtocol,

@@ -103,20 +103,26 @@ func (l *configListener) step(ctx context.Context, s *zkmeta.Session) error {
 	return nil
 }
 
-// refreshTopic reads one topic's configuration. What is known stays in force when ZooKeeper does not answer.
-func (b *Broker) refreshTopic(name string) {
+// refreshTopics reads the configurations of new topics, in one round. What is known stays in force when ZooKeeper does
+// not answer.
+func (b *Broker) refreshTopics(names []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), refreshTimeout)
 	defer cancel()
-	e := zkmeta.TopicEntity(name)
+	entities := make([]zkmeta.Entity, len(names))
+	for i, name := range names {
+		entities[i] = zkmeta.TopicEntity(name)
+	}
 	s, err := b.zk.AwaitSession(ctx)
 	if err == nil {
-		var values map[string]string
-		if values, err = s.ReadConfig(ctx, e); err == nil {
-			b.configs.apply(e, values)
+		var values map[zkmeta.Entity]map[string]string
+		if values, err = s.ReadConfigs(ctx, entities); err == nil {
+			for _, e := range entities {
+				b.configs.apply(e, values[e])
+			}
 			return
 		}
 	}
-	b.configs.logger.Warn("The configuration of a new topic was not read", zap.String("topic", name), zap.Error(err))
+	b.configs.logger.Warn("The configurations of new topics were not read", zap.Strings("topics", names), zap.Error(err))
 }
 
 const refreshTimeout = 5 * time.Second

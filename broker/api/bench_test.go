@@ -35,7 +35,7 @@ func data(t testing.TB, n int32) *Handler {
 			t.Error(err)
 		}
 	})
-	m := replica.NewManager(replica.Options{BrokerID: 1, Storage: store, RefreshTopic: func(string) {}, Logger: zap.NewNop()})
+	m := replica.NewManager(replica.Options{BrokerID: 1, Storage: store, RefreshTopics: func([]string) {}, Logger: zap.NewNop()})
 	t.Cleanup(m.Stop)
 	req := kmsg.NewPtrLeaderAndISRRequest()
 	req.Version = 7

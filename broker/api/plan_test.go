@@ -31,6 +31,18 @@ func TestATopicDoesNotGrowWhileItsReplicasMove(t *testing.T) {
 	}
 }
 
+// As in Kafka the leaders go on around from the first replica of partition 0.
+func TestNewPartitionsGoOnFromTheFirstOne(t *testing.T) {
+	brokers := []topic.BrokerRack{{ID: 1}, {ID: 2}, {ID: 3}}
+	for first, want := range map[int32]int32{1: 2, 2: 3, 3: 1} {
+		existing := zkmeta.TopicAssignment{Partitions: map[int32][]int32{0: {first}}}
+		got, err := planGrowth("t", existing, &kmsg.CreatePartitionsRequestTopic{Topic: "t", Count: 2}, brokers)
+		if err != nil || len(got) != 1 || len(got[1]) != 1 || got[1][0] != want {
+			t.Errorf("behind %d: %v, %v; want %d", first, got, err, want)
+		}
+	}
+}
+
 func TestALogDirectoryThatHasFailedIsNamedAndNotRead(t *testing.T) {
 	h := data(t, 1)
 	dir := h.Storage.LogDirs()[0]

@@ -43,7 +43,7 @@ func newManager(t *testing.T, properties map[string]string) *Manager {
 			t.Error(err)
 		}
 	})
-	m := NewManager(Options{BrokerID: self, Storage: store, RefreshTopic: func(string) {}, Logger: zap.NewNop()})
+	m := NewManager(Options{BrokerID: self, Storage: store, RefreshTopics: func([]string) {}, Logger: zap.NewNop()})
 	t.Cleanup(m.Stop)
 	return m
 }
