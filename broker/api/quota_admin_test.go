@@ -283,7 +283,9 @@ func TestAScramCredentialIsRefusedInKafkasWords(t *testing.T) {
 		"a credential that is not there":   {[]any{deletion("b", 1)}, "b: RESOURCE_NOT_FOUND: Attempt to delete a user credential that does not exist"},
 		"the last of two faults":           {[]any{upsert("b", 1, 1), upsert("b", 2, 99999)}, "b: UNACCEPTABLE_CREDENTIAL: Too many iterations"},
 		"an upsertion's fault comes after": {[]any{deletion("b", 7), upsert("b", 1, 1)}, "b: UNACCEPTABLE_CREDENTIAL: Too few iterations"},
-		"no password":                      {[]any{noPassword}, "b: UNACCEPTABLE_CREDENTIAL: Salt and salted password must not be empty"},
+		"a fault is told before a repetition": {[]any{upsert("b", 1, 1), upsert("b", 1, 1)},
+			"b: UNACCEPTABLE_CREDENTIAL: Too few iterations"},
+		"no password": {[]any{noPassword}, "b: UNACCEPTABLE_CREDENTIAL: Salt and salted password must not be empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := a.scram(c.words...); len(got) != 1 || got[0] != c.want {
