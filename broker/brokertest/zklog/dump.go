@@ -3,11 +3,9 @@ package zklog
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +20,7 @@ type Znode struct {
 	Version   int32  // of the data
 	Children  int32  // the version of the list of children
 	ACL       string // "world:anyone:cdrwa"
-	Data      any    // as in Write; of a registered broker without its ports
+	Data      any    // as in Write
 }
 
 // ReadDump reads a file of golden/znodes: a line each, with the columns path, ephemeral=, dataVersion=, cversion=, acl=
@@ -49,7 +47,7 @@ func ReadDump(file string, ids Identities) ([]Znode, error) {
 		}
 		z := Znode{Path: f[0], Ephemeral: value(1) == "yes", Version: int32(version), Children: int32(children), ACL: value(4)}
 		if data, ok := strings.CutPrefix(f[5], "text "); ok {
-			z.Data = masked(z.Path, ids.decode(z.Path, data))
+			z.Data = ids.decode(z.Path, data)
 		}
 		all = append(all, z)
 	}
@@ -95,7 +93,7 @@ func Dump(ctx context.Context, s *zkmeta.Session, ids Identities) ([]Znode, erro
 	slices.SortFunc(all, func(a, b Znode) int { return cmp.Compare(a.Path, b.Path) })
 	for i, z := range all { // in order, so that ids get the same numbers as those of a file
 		if text, ok := data[z.Path]; ok {
-			all[i].Data = masked(z.Path, ids.decode(z.Path, text))
+			all[i].Data = ids.decode(z.Path, text)
 		}
 	}
 	return maskTokens(all), ctx.Err()
@@ -112,52 +110,6 @@ func permissions[N int32 | uint32 | int](bits N) string {
 		}
 	}
 	return out
-}
-
-var endpointPort = regexp.MustCompile(`:[0-9]+$`)
-
-// masked hides what no two runs share: the ports of a broker's registration, the keys of a SCRAM credential, the name
-// and the times of a delegation token.
-func masked(path string, data any) any {
-	o, ok := data.(map[string]any)
-	switch {
-	case !ok:
-	case strings.HasPrefix(path, "/brokers/ids/"):
-		maskPorts(o)
-	case strings.HasPrefix(path, "/config/users/"):
-		configs, _ := o["config"].(map[string]any)
-		for key, value := range configs {
-			if text, ok := value.(string); ok && strings.HasPrefix(key, "SCRAM-") {
-				configs[key] = scramKey.ReplaceAllString(text, "$1=KEY")
-			}
-		}
-	case strings.HasPrefix(path, tokenParent):
-		for _, key := range []string{"issueTimestamp", "expiryTimestamp", "maxTimestamp"} {
-			if _, ok := o[key].(json.Number); ok {
-				o[key] = "MS"
-			}
-		}
-		if o["tokenId"] == path[len(tokenParent):] {
-			o["tokenId"] = "TOKEN"
-		}
-	}
-	return data
-}
-
-const tokenParent = "/delegation_token/tokens/"
-
-var scramKey = regexp.MustCompile(`(salt|stored_key|server_key)=[A-Za-z0-9+/]+=*`)
-
-func maskPorts(o map[string]any) {
-	if port, ok := o["port"].(json.Number); ok && port != "-1" {
-		o["port"] = "PORT"
-	}
-	endpoints, _ := o["endpoints"].([]any)
-	for i, e := range endpoints {
-		if text, ok := e.(string); ok {
-			endpoints[i] = endpointPort.ReplaceAllString(text, ":PORT")
-		}
-	}
 }
 
 // maskTokens gives tokens one name, wherever it stands; a test makes no more than one.
