@@ -32,6 +32,9 @@ func TestBoundsIncludeTheirEnds(t *testing.T) {
 		{"max.connections.per.ip.overrides=5", false},
 		{"max.connection.creation.rate=0", true},
 		{"max.connection.creation.rate=-1", false},
+		{"listener.name.plaintext.max.connections=5", true},
+		{"listener.name.plaintext.max.connections=many", false},
+		{"listener.name.plaintext.max.connection.creation.rate=-1", false},
 	} {
 		_, _, err := New(parsed(t, "zookeeper.connect=localhost:2181\n"+c.text))
 		if (err == nil) != c.ok {
