@@ -10,7 +10,8 @@ import (
 
 // check holds what several keys must agree on (configuration.md 3.3; KafkaConfig.validateValues).
 func (b *Broker) check() error {
-	for _, rules := range []func() error{b.checkMode, b.checkIdentity, b.checkListeners, b.checkLog, b.checkLimits, b.checkListenerLimits} {
+	for _, rules := range []func() error{b.checkMode, b.checkIdentity, b.checkListeners, b.checkLog, b.checkLimits,
+		b.checkListenerLimits} {
 		if err := rules(); err != nil {
 			return err
 		}
