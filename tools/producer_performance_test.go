@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -108,4 +110,27 @@ func TestSizesThatAreNoneAreRefused(t *testing.T) {
 			t.Errorf("%s: status %d, %s", size, status, stderr)
 		}
 	}
+}
+
+// silent is a producer whose broker does not answer before release is closed.
+type silent struct{ release chan struct{} }
+
+func (s silent) Close() error {
+	<-s.release
+	return nil
+}
+
+func TestAfterASignalASilentBrokerIsNotWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop := errors.New("terminated")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		s := silent{make(chan struct{})}
+		defer close(s.release)
+		time.AfterFunc(time.Hour, func() { cancel(stop) })
+		began := time.Now()
+		err := closeProducer(ctx, s)
+		if took := time.Since(began); !errors.Is(err, stop) || took != time.Hour+signalPatience {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
 }
