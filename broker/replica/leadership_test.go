@@ -217,6 +217,7 @@ func TestAReaderWhoseLogWentAnotherWayIsToldWhere(t *testing.T) {
 		{"who went on in an epoch before all of ours", 2, 0, told{true, 0, 1, nil}},
 		{"who knows an epoch after all of ours", 4, 9, told{false, 0, 0, kerr.OffsetOutOfRange}},
 		{"who asks below the log start", 0, 1, told{false, 0, 0, kerr.OffsetOutOfRange}},
+		{"who asks there with an epoch that we have not", 0, 2, told{false, 0, 0, kerr.OffsetOutOfRange}},
 	} {
 		out := make([]Fetched, 1)
 		Fetch(t.Context(), Reader{ReplicaID: Consumer, MaxBytes: 1 << 20},
