@@ -216,7 +216,7 @@ func (b *Broker) buildRooms() error {
 func (b *Broker) replicaOptions() replica.Options {
 	c := b.static
 	return replica.Options{
-		BrokerID: b.registrar.id, Storage: b.storage, RefreshTopic: b.refreshTopic, Logger: b.root,
+		BrokerID: b.registrar.id, Storage: b.storage, RefreshTopics: b.refreshTopics, Logger: b.root,
 		Alive:             func(id int32) bool { return b.metadata.Load().Broker(id) != nil },
 		LeaderAddr:        b.leaderAddr,
 		AlterPartition:    b.alterPartition,

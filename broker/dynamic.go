@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,29 +23,49 @@ type configListener struct {
 	limits  func() // puts the brokers' limits of connections in force; nil until there is a server, and set before run
 	last    int64  // sequence of the last notification carried out in this session, -1 for none; lives owns it
 	logger  *zap.Logger
+
+	// turn holds one token, for whoever reads values and puts them in force: what was read before must not be put in
+	// force behind what was read after.
+	turn chan struct{}
 }
 
 func newConfigListener(id int32, d *config.Dynamic, logger *zap.Logger) *configListener {
-	return &configListener{id: id, dynamic: d, logger: logger}
+	l := &configListener{id: id, dynamic: d, logger: logger, turn: make(chan struct{}, 1)}
+	l.turn <- struct{}{}
+	return l
 }
+
+// take waits for the turn, which release gives back. An error is ctx's.
+func (l *configListener) take(ctx context.Context) error {
+	select {
+	case <-l.turn:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *configListener) release() { l.turn <- struct{}{} }
 
 // load reads everything anew: at the start, and in each new session, because notifications may have come and
 // gone between two sessions. Their numbers mean nothing any more either: a ZooKeeper that was wiped counts from 0.
 func (l *configListener) load(ctx context.Context, s *zkmeta.Session) error {
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.release()
 	l.last = -1
 	topics, err := s.Entities(ctx, zkmeta.TopicConfigs)
 	if err != nil {
 		return err
 	}
 	entities := append([]zkmeta.Entity{zkmeta.DefaultBrokerEntity, zkmeta.BrokerEntity(l.id)}, topics...)
-	values, err := s.ReadConfigs(ctx, entities)
-	if err != nil {
-		return err
+	for _, name := range l.dynamic.Overridden() {
+		if e := zkmeta.TopicEntity(name); !slices.Contains(topics, e) {
+			entities = append(entities, e) // lost its configuration between the sessions
+		}
 	}
-	for _, e := range entities {
-		l.apply(e, values[e])
-	}
-	return nil
+	return l.readLocked(ctx, s, entities)
 }
 
 // run carries out notifications until ctx or the session ends.
@@ -78,6 +99,10 @@ func (l *configListener) run(ctx context.Context, s *zkmeta.Session) {
 }
 
 func (l *configListener) step(ctx context.Context, s *zkmeta.Session) error {
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.release()
 	changes, last, err := s.ConfigChanges(ctx, l.last)
 	if err != nil {
 		return err
@@ -103,20 +128,43 @@ func (l *configListener) step(ctx context.Context, s *zkmeta.Session) error {
 	return nil
 }
 
-// refreshTopic reads one topic's configuration. What is known stays in force when ZooKeeper does not answer.
-func (b *Broker) refreshTopic(name string) {
+// refreshTopics reads the configurations of new topics, in one round. What is known stays in force when ZooKeeper does
+// not answer.
+func (b *Broker) refreshTopics(names []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), refreshTimeout)
 	defer cancel()
-	e := zkmeta.TopicEntity(name)
+	entities := make([]zkmeta.Entity, len(names))
+	for i, name := range names {
+		entities[i] = zkmeta.TopicEntity(name)
+	}
 	s, err := b.zk.AwaitSession(ctx)
 	if err == nil {
-		var values map[string]string
-		if values, err = s.ReadConfig(ctx, e); err == nil {
-			b.configs.apply(e, values)
-			return
-		}
+		err = b.configs.read(ctx, s, entities)
 	}
-	b.configs.logger.Warn("The configuration of a new topic was not read", zap.String("topic", name), zap.Error(err))
+	if err != nil {
+		b.configs.logger.Warn("The configurations of new topics were not read", zap.Strings("topics", names), zap.Error(err))
+	}
+}
+
+// read reads entities and puts what they have in force.
+func (l *configListener) read(ctx context.Context, s *zkmeta.Session, entities []zkmeta.Entity) error {
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.release()
+	return l.readLocked(ctx, s, entities)
+}
+
+// readLocked is read for the holder of turn.
+func (l *configListener) readLocked(ctx context.Context, s *zkmeta.Session, entities []zkmeta.Entity) error {
+	values, err := s.ReadConfigs(ctx, entities)
+	if err != nil {
+		return err
+	}
+	for _, e := range entities {
+		l.apply(e, values[e])
+	}
+	return nil
 }
 
 const refreshTimeout = 5 * time.Second

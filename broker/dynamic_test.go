@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -96,6 +98,41 @@ func TestChangesAreHeardInAZooKeeperThatCountsFromNoughtAgain(t *testing.T) {
 	})
 	if got := l.l.dynamic.Topic("c").RetentionMS; got != 2000 {
 		t.Errorf("retention.ms is %d", got)
+	}
+	if got := l.l.dynamic.Overridden(); !slices.Equal(got, []string{"c"}) {
+		t.Errorf("what ZooKeeper has no more is still in force for %v", got)
+	}
+}
+
+// Two who read at once must not put the older value in force last: nobody would read it again.
+func TestValuesAreReadAndPutInForceByOneAtATime(t *testing.T) {
+	l := newListening(t, nil).l
+	r := newRegistry(t)
+	s := r.office()
+	if err := l.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e := zkmeta.TopicEntity("t")
+	done := make(chan error, 1)
+	go func() { done <- l.read(t.Context(), s, []zkmeta.Entity{e}) }()
+	r.write(s, e, "retention.ms", "1000")
+	select {
+	case err := <-done:
+		t.Fatalf("read out of turn: %v", err)
+	default:
+	}
+	l.release()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := l.dynamic.Topic("t").RetentionMS; got != 1000 {
+		t.Errorf("retention.ms is %d", got)
+	}
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	<-l.turn
+	if err := l.read(late, s, []zkmeta.Entity{e}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a turn that does not come: %v", err)
 	}
 }
 

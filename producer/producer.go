@@ -24,7 +24,7 @@ type Record struct {
 	Key       []byte
 	Value     []byte
 	Headers   []Header
-	Timestamp time.Time // zero: when Send is called
+	Timestamp time.Time // zero: when Send has found the topic and room for it
 }
 
 // Header is one header of a record.
@@ -71,18 +71,15 @@ type Producer struct {
 type sending struct {
 	record     Record
 	size       int64
-	sent       time.Time // when Send was called: the record's timestamp unless it has one
+	sent       time.Time // when it was let in: its timestamp unless it has one
 	done       func(Position, error)
 	message    sarama.ProducerMessage
 	key, value sarama.ByteEncoder // what message points at
 }
 
 func newSending(r Record, done func(Position, error)) *sending {
-	s := &sending{record: r, size: int64(serializedSize(&r)), sent: time.Now(), done: done, key: r.Key, value: r.Value}
+	s := &sending{record: r, size: int64(serializedSize(&r)), done: done, key: r.Key, value: r.Value}
 	s.message = sarama.ProducerMessage{Topic: r.Topic, Timestamp: r.Timestamp, Metadata: s}
-	if r.Timestamp.IsZero() {
-		s.message.Timestamp = s.sent
-	}
 	if r.Key != nil {
 		s.message.Key = &s.key
 	}
@@ -125,6 +122,10 @@ func (p *Producer) Send(ctx context.Context, r Record, done func(Position, error
 		return
 	}
 	defer p.mu.sending.Done()
+	s.sent = time.Now()
+	if r.Timestamp.IsZero() {
+		s.message.Timestamp = s.sent
+	}
 	select {
 	case async.Input() <- &s.message: // alone in its select this is a plain send, at half the price
 		return

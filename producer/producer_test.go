@@ -144,3 +144,59 @@ func TestServersThatAreNotThere(t *testing.T) {
 		t.Error("a cancelled call was sent")
 	}
 }
+
+// The time a producer waits for the metadata of a topic is not in the timestamps: the records of a batch that went out
+// together would lie far apart, and take more bytes.
+func TestARecordIsStampedWhenItsTopicIsKnown(t *testing.T) {
+	cluster := brokertest.Start(t)
+	p := newProducer(t, strings.Join(cluster.Bootstrap(), ","), "acks=1")
+	stamps := make(chan time.Time, 1)
+	began := time.Now()
+	p.Send(t.Context(), producer.NewRecord("new", nil, []byte("v")), func(at producer.Position, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		stamps <- at.Timestamp
+	})
+	known := time.Now() // Send has waited for the topic to be made
+	if waited, before := known.Sub(began), known.Sub(<-stamps); waited > 10*time.Millisecond && before > waited/2 {
+		t.Errorf("stamped %v before the topic was known, after a wait of %v", before, waited)
+	}
+}
+
+// Sarama takes no more while a broker holds its answers back: whoever waits there is let go when the context ends.
+func TestSendEndsWithItsContext(t *testing.T) {
+	cluster := brokertest.Start(t)
+	p := newProducer(t, strings.Join(cluster.Bootstrap(), ","), "acks=1", "retries=0", "request.timeout.ms=100",
+		"max.request.size=1000")
+	if _, err := p.SendSync(t.Context(), producer.NewRecord("held", nil, nil)); err != nil {
+		t.Fatal(err)
+	}
+	held := make(chan struct{}) // an acknowledgement that is not taken holds sarama up, as a broker would
+	release := sync.OnceFunc(func() { close(held) })
+	defer release()
+	defer time.AfterFunc(20*time.Second, release).Stop()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 500*time.Millisecond, errors.New("that was all"))
+	defer cancel()
+	refused := make(chan error, 1)
+	for ctx.Err() == nil {
+		p.Send(ctx, producer.NewRecord("held", nil, make([]byte, 100)), func(_ producer.Position, err error) {
+			if err != nil && ctx.Err() != nil {
+				select {
+				case refused <- err:
+				default:
+				}
+				return
+			}
+			<-held
+		})
+	}
+	select {
+	case err := <-refused:
+		if err.Error() != "that was all" {
+			t.Error(err)
+		}
+	case <-held:
+		t.Error("Send waited on")
+	}
+}

@@ -41,7 +41,7 @@ func init() {
 		{"kafka-log-dirs", "print what the brokers keep in their log directories", interruptible(runLogDirs)},
 		{"kafka-dump-log", "print log segments and the files beside them", runDumpLog},
 		{"kafka-broker-api-versions", "print which requests the brokers take", interruptible(runBrokerAPIVersions)},
-		{"kafka-configs", "print and change the configuration of topics and brokers", interruptible(runConfigs)},
+		{"kafka-configs", "print and change the configuration of topics, brokers, users, clients and addresses", interruptible(runConfigs)},
 		{"zookeeper-shell", "look at and change znodes", interruptible(runZooKeeperShell)},
 		{"kafka-producer-perf-test", "measure how fast records can be produced", runProducerPerformance},
 		{"kafka-topics", "list, describe, make, change and delete topics", interruptible(runTopics)},

@@ -5,8 +5,11 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAToolIsFoundByItsNames(t *testing.T) {
@@ -140,6 +143,33 @@ func TestStopRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	t.Setenv("SIGNAL", "NONSENSE")
 	if status, _, err := capture("kafka-server-stop.sh"); status != 1 || !strings.Contains(err, "NONSENSE") {
 		t.Errorf("a signal nobody knows: status %d, %q", status, err)
+	}
+}
+
+func TestStopSignalsEveryServerItMay(t *testing.T) {
+	three := []process{{pid: 1}, {pid: 2}, {pid: 3}}
+	for name, c := range map[string]struct {
+		answers map[int]error
+		status  int
+		stderr  string
+	}{
+		"all of them":                     {nil, 0, ""},
+		"one that has ended is no matter": {map[int]error{2: unix.ESRCH}, 0, ""},
+		"another person's is named":       {map[int]error{1: unix.EPERM}, 0, "kill 1: operation not permitted\n"},
+		"only other persons'": {map[int]error{1: unix.EPERM, 2: unix.EPERM, 3: unix.EPERM}, 1,
+			"kill 1: operation not permitted\nkill 2: operation not permitted\nkill 3: operation not permitted\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stderr bytes.Buffer
+			var asked []int
+			status := signalAll(three, func(pid int) error {
+				asked = append(asked, pid)
+				return c.answers[pid]
+			}, stdio{Err: &stderr})
+			if status != c.status || stderr.String() != c.stderr || !slices.Equal(asked, []int{1, 2, 3}) {
+				t.Errorf("status %d, %q, %v were signalled", status, stderr.String(), asked)
+			}
+		})
 	}
 }
 

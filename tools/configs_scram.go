@@ -75,12 +75,15 @@ func (s scramSetting) GoString() string { return s.String() }
 // salted is the password as the brokers get it, with the random salt that was used.
 func (s scramSetting) salted() (password, salt []byte, err error) {
 	salt = []byte(rand.Text())
-	if s.mechanism == security.ScramSHA512 {
-		password, err = pbkdf2.Key(sha512.New, s.password, salt, s.iterations, sha512.Size)
-	} else {
-		password, err = pbkdf2.Key(sha256.New, s.password, salt, s.iterations, sha256.Size)
-	}
+	password, err = s.saltedWith(salt)
 	return password, salt, err
+}
+
+func (s scramSetting) saltedWith(salt []byte) ([]byte, error) {
+	if s.mechanism == security.ScramSHA512 {
+		return pbkdf2.Key(sha512.New, s.password, salt, s.iterations, sha512.Size)
+	}
+	return pbkdf2.Key(sha256.New, s.password, salt, s.iterations, sha256.Size)
 }
 
 // alterCredentials sets and deletes credentials of a user.

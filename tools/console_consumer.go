@@ -73,6 +73,7 @@ type consumerJob struct {
 	formatter formatter
 	topic     string
 	include   func(string) bool // nil: topic
+	internal  bool              // include may choose topics of the brokers themselves too
 	partition int               // -1: all
 	offset    int64
 	limit     int           // -1: none
@@ -192,6 +193,13 @@ func (o *consoleConsumerOptions) configure(j *consumerJob, props map[string]stri
 		props["client.id"] = "consumer-" + group + "-1"
 	}
 	delete(props, "enable.auto.commit") // nothing is committed without a group
+	switch props["exclude.internal.topics"] {
+	case "false":
+		j.internal = true
+		fallthrough
+	case "true":
+		delete(props, "exclude.internal.topics") // what include chooses is decided here, see partitions
+	}
 	props["bootstrap.servers"] = o.str(o.bootstrap)
 	props["isolation.level"] = o.str(o.isolation)
 	config, err := consumer.NewConfig(props)
@@ -331,7 +339,9 @@ func (j *consumerJob) partitions(ctx context.Context, c *consumer.Simple) (map[t
 		if err != nil {
 			return nil, err
 		}
-		topics = slices.DeleteFunc(all, func(name string) bool { return !j.include(name) || topic.IsInternal(name) })
+		topics = slices.DeleteFunc(all, func(name string) bool {
+			return !j.include(name) || topic.IsInternal(name) && !j.internal
+		})
 	}
 	starts := make(map[topic.Partition]int64)
 	for _, name := range topics {

@@ -208,7 +208,7 @@ func (o *consoleProducerOptions) produce(ctx context.Context, io stdio, servers 
 		counter = newProgress(io.Err, "records", -1)
 	}
 	defer func() {
-		err = errors.Join(err, p.Close())
+		err = errors.Join(err, closeProducer(ctx, p))
 		counter.done()
 	}()
 	for {

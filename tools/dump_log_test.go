@@ -4,16 +4,22 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/zurau/zurau/broker/record"
 )
 
 // Log directories of real brokers of 1.1.1, 2.8.2 and 3.9.1, and what each version's own tool prints of them.
@@ -118,6 +124,17 @@ func runDump(t *testing.T, args ...string) (out, stderr string, status int) {
 	return o.String(), e.String(), status
 }
 
+// The forms differ, so the lines are brought to one before they are compared; nothing that a captured line tells is left
+// out by it:
+//
+//   - 3.9 calls the beginning "Log starting offset", writes codecs small, tells of a batch its delete horizon (taken from
+//     the file here, as the form of 2.8 has no place for it) and of a record not again what its batch has; of a producer
+//     also lastTimestamp. Records of groups are JSON with every field: they are turned into 2.8's text to be compared
+//     with ours, and beside that compared field by field with what the record holds.
+//   - 1.1 prints no batches, and what it tells of them (producer, transaction, codec, CRC of old messages) in the line of
+//     each record; neither key nor value of a record without a value; of an empty index nothing. Its indexes have
+//     first offsets, of which it does not complain as 2.8's tool and ours do.
+//   - 1.1's tool broke down at the first group it met: its dump of __consumer_offsets ends in the first record.
 func TestDirectoriesOfRealBrokersAreDumpedAsByTheirOwnTool(t *testing.T) {
 	dumps := unpackGoldenLogs(t)
 	if len(dumps) != 11 {
@@ -127,17 +144,24 @@ func TestDirectoriesOfRealBrokersAreDumpedAsByTheirOwnTool(t *testing.T) {
 		t.Run(folder, func(t *testing.T) {
 			t.Chdir(folder)
 			want, version := takeApart(text), folder[:3]
+			checkAllDumped(t, want.files)
 			var complaints []string
 			for _, file := range want.files {
-				if version == "1.1" && strings.HasPrefix(file, "__consumer_offsets") && strings.HasSuffix(file, ".log") {
-					continue // Java's tool broke down there
-				}
 				lines, said := dumpFile(t, file)
-				if version == "1.1" && strings.HasSuffix(file, ".index") {
-					said = nil // it indexed first offsets and compares those; 2.8's tool complains of them as ours
+				expected, got := want.lines[file], formOf(t, version, file, lines)
+				ofGroups := strings.HasPrefix(file, "__consumer_offsets") && strings.HasSuffix(file, ".log")
+				switch {
+				case version == "1.1" && ofGroups:
+					expected, got = upToBreakdown(t, file, expected, got)
+				case version == "1.1" && strings.HasSuffix(file, ".index"):
+					checkFirstOffsets(t, file, said)
+					said = nil
+				case version == "3.9" && ofGroups:
+					checkGroupFields(t, file, expected)
+					expected = groups28(t, expected)
 				}
 				complaints = append(complaints, said...)
-				if diff := cmp.Diff(tellable(version, file, want.lines[file]), tellable(version, file, formOf(version, lines))); diff != "" {
+				if diff := cmp.Diff(expected, got); diff != "" {
 					t.Errorf("%s: %s", file, diff)
 				}
 			}
@@ -149,25 +173,254 @@ func TestDirectoriesOfRealBrokersAreDumpedAsByTheirOwnTool(t *testing.T) {
 	}
 }
 
-var horizon = regexp.MustCompile(`deleteHorizonMs: \S+`)
-
-// tellable leaves out what the form of 2.8 does not tell: delete horizons, and internal records as 3.9 decodes them.
-func tellable(version, file string, lines []string) (out []string) {
-	for _, line := range lines {
-		line = horizon.ReplaceAllString(line, "deleteHorizonMs: -")
-		if version == "3.9" && strings.HasPrefix(file, "__consumer_offsets") {
-			line, _, _ = strings.Cut(line, " key: ")
+// checkAllDumped wants every file of the working directory that the tool can read among those dumped.
+func checkAllDumped(t *testing.T, files []string) {
+	t.Helper()
+	onDisk, err := filepath.Glob("*/*.*")
+	if err != nil || len(onDisk) == 0 {
+		t.Fatal(onDisk, err)
+	}
+	for _, file := range onDisk {
+		kinds := []string{".log", ".index", ".timeindex", ".snapshot", ".txnindex"}
+		if slices.Contains(kinds, filepath.Ext(file)) && !slices.Contains(files, file) {
+			t.Errorf("%s is not in the dump", file)
 		}
-		out = append(out, line)
+	}
+}
+
+// batchesOf reads a whole log.
+func batchesOf(t *testing.T, file string) (batches []record.Batch) {
+	t.Helper()
+	rest, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		var b record.Batch
+		if b, rest, err = record.Next(rest); err != nil || b == nil {
+			return batches
+		}
+		batches = append(batches, b)
+	}
+}
+
+// upToBreakdown gives what 1.1's tool printed of __consumer_offsets before it broke down, and as much of ours, which must
+// reach the end that the snapshot beside the log names.
+func upToBreakdown(t *testing.T, file string, expected, got []string) (_, _ []string) {
+	t.Helper()
+	if len(expected) != 3 || len(got) < 2 || expected[2] != "[stack]" {
+		t.Fatalf("%s: %q, ours %q", file, expected, got)
+	}
+	snapshots, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*.snapshot"))
+	if err != nil || len(snapshots) != 1 {
+		t.Fatal(snapshots, err)
+	}
+	end, err := baseOffsetOf(snapshots[0])
+	if last := fmt.Sprintf("offset: %d position: ", end-1); err != nil || !strings.HasPrefix(got[len(got)-1], last) {
+		t.Errorf("%s: our last line is %q", file, got[len(got)-1])
+	}
+	printed, _, broke := strings.Cut(expected[1], "Exception in thread")
+	contents := strings.Index(got[1], " key: ")
+	if !broke || contents < 0 {
+		t.Fatalf("%s: %q, ours %q", file, expected[1], got[1])
+	}
+	return []string{expected[0], printed}, []string{got[0], got[1][:contents]}
+}
+
+var wrongOffset = regexp.MustCompile(`^  Index offset: (\d+), log offset: (\d+)$`)
+
+// checkFirstOffsets wants complaints about an index to be that it has the first offset of a batch in place of the last.
+func checkFirstOffsets(t *testing.T, file string, said []string) {
+	t.Helper()
+	first := make(map[string]string)
+	for _, b := range batchesOf(t, logOf(file)) {
+		it := b.Records(dumpLimits)
+		if it.Next() {
+			first[strconv.FormatInt(b.LastOffset(), 10)] = strconv.FormatInt(it.Record().Offset, 10)
+		}
+		it.Close()
+	}
+	for _, line := range said {
+		if m := wrongOffset.FindStringSubmatch(line); m == nil && line != "Mismatches in :"+file || m != nil && first[m[2]] != m[1] {
+			t.Errorf("%s: %s", file, line)
+		}
+	}
+}
+
+// groupLine takes a line of 3.9 about a record of a group apart.
+var groupLine = regexp.MustCompile(`^(.* offset: (\d+) .*) key: (\{.*\}) payload: (\{.*\})$`)
+
+// What 3.9 prints of the records of groups, apart from its versions.
+type (
+	commitKey39 struct {
+		Group, Topic string
+		Partition    int32
+	}
+	commit39 struct {
+		Offset          int64
+		LeaderEpoch     int32
+		Metadata        string
+		CommitTimestamp int64
+	}
+	group39 struct {
+		ProtocolType          string
+		Generation            int32
+		Protocol, Leader      *string
+		CurrentStateTimestamp int64
+		Members               []member39
+	}
+	member39 struct {
+		MemberID                         string
+		GroupInstanceID                  *string
+		ClientID, ClientHost             string
+		RebalanceTimeout, SessionTimeout int32
+		Subscription                     struct {
+			Topics          []string
+			UserData        []byte
+			OwnedPartitions []partitions39
+			GenerationID    int32
+			RackID          *string
+		}
+		Assignment struct {
+			AssignedPartitions []partitions39
+			UserData           []byte
+		}
+	}
+	partitions39 struct {
+		Topic      string
+		Partitions []int32
+	}
+)
+
+// parsed39 reads JSON of 3.9, in which no field may be that is not in T.
+func parsed39[T any](t *testing.T, text string) (version string, data T) {
+	t.Helper()
+	var whole struct {
+		Type, Version string
+		Data          T
+	}
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&whole); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return whole.Type + whole.Version, whole.Data
+}
+
+// groups28 turns the JSON of 3.9 into the text of 2.8.
+func groups28(t *testing.T, lines []string) (out []string) {
+	t.Helper()
+	for _, line := range lines {
+		m := groupLine.FindStringSubmatch(line)
+		if m == nil {
+			out = append(out, line)
+			continue
+		}
+		version, key := parsed39[commitKey39](t, m[3])
+		if version == "1" {
+			_, v := parsed39[commit39](t, m[4])
+			line = fmt.Sprintf("%s key: offset_commit::group=%s,partition=%s-%d payload: offset=%d", m[1], key.Group, key.Topic, key.Partition, v.Offset)
+			if v.Metadata != "" {
+				line += ",metadata=" + v.Metadata
+			}
+			out = append(out, line)
+			continue
+		}
+		_, v := parsed39[group39](t, m[4])
+		protocol, members := "null", []string(nil)
+		if v.Protocol != nil {
+			protocol = strconv.Quote(*v.Protocol)
+		}
+		for _, member := range v.Members {
+			var assigned []string
+			for _, p := range member.Assignment.AssignedPartitions {
+				for _, id := range p.Partitions {
+					assigned = append(assigned, fmt.Sprintf("%s-%d", p.Topic, id))
+				}
+			}
+			members = append(members, member.MemberID+"=["+strings.Join(assigned, ", ")+"]")
+		}
+		out = append(out, fmt.Sprintf(`%s key: group_metadata::group=%s payload: {"protocolType":"%s","protocol":%s,"generationId":%d,"assignment":"{%s}"}`,
+			m[1], key.Group, v.ProtocolType, protocol, v.Generation, strings.Join(members, ",")))
 	}
 	return out
 }
 
+// checkGroupFields compares what 3.9 prints of the records of groups, but not 2.8, with what the formatters of the console
+// consumer and the records have.
+func checkGroupFields(t *testing.T, file string, lines []string) {
+	t.Helper()
+	values := make(map[string][]byte)
+	for _, b := range batchesOf(t, file) {
+		it := b.Records(dumpLimits)
+		for it.Next() {
+			values[strconv.FormatInt(it.Record().Offset, 10)] = slices.Clone(it.Record().Value)
+		}
+		it.Close()
+	}
+	checked := 0
+	for _, line := range lines {
+		m := groupLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		checked++
+		if kind, _ := parsed39[commitKey39](t, m[3]); kind == "1" {
+			_, want := parsed39[commit39](t, m[4])
+			var v kmsg.OffsetCommitValue
+			err := v.ReadFrom(values[m[2]])
+			if got := (commit39{v.Offset, v.LeaderEpoch, v.Metadata, v.CommitTimestamp}); err != nil || got != want {
+				t.Errorf("%s: %+v in place of %+v (%v)", line, got, want, err)
+			}
+			continue
+		}
+		_, want := parsed39[group39](t, m[4])
+		if diff := cmp.Diff(want, groupOf(t, values[m[2]])); diff != "" {
+			t.Errorf("%s: %s", line, diff)
+		}
+	}
+	if checked == 0 {
+		t.Errorf("%s has no records of groups", file)
+	}
+}
+
+// groupOf reads the value of a group's record.
+func groupOf(t *testing.T, value []byte) group39 {
+	t.Helper()
+	v := kmsg.NewGroupMetadataValue()
+	if err := v.ReadFrom(value); err != nil {
+		t.Fatal(err)
+	}
+	g := group39{ProtocolType: v.ProtocolType, Generation: v.Generation, Protocol: v.Protocol, Leader: v.Leader,
+		CurrentStateTimestamp: v.CurrentStateTimestamp, Members: []member39{}}
+	for _, m := range v.Members {
+		one := member39{MemberID: m.MemberID, GroupInstanceID: m.InstanceID, ClientID: m.ClientID, ClientHost: m.ClientHost,
+			RebalanceTimeout: m.RebalanceTimeoutMillis, SessionTimeout: m.SessionTimeoutMillis}
+		var s kmsg.ConsumerMemberMetadata
+		var a kmsg.ConsumerMemberAssignment
+		if err := errors.Join(s.ReadFrom(m.Subscription), a.ReadFrom(m.Assignment)); err != nil {
+			t.Fatal(err)
+		}
+		one.Subscription.Topics, one.Subscription.UserData, one.Subscription.RackID = s.Topics, s.UserData, s.Rack
+		one.Subscription.GenerationID, one.Subscription.OwnedPartitions = s.Generation, []partitions39{}
+		for _, p := range s.OwnedPartitions {
+			one.Subscription.OwnedPartitions = append(one.Subscription.OwnedPartitions, partitions39{p.Topic, p.Partitions})
+		}
+		one.Assignment.UserData = a.UserData
+		for _, p := range a.Topics {
+			one.Assignment.AssignedPartitions = append(one.Assignment.AssignedPartitions, partitions39{p.Topic, p.Partitions})
+		}
+		g.Members = append(g.Members, one)
+	}
+	return g
+}
+
 // formOf turns our lines, which are in the form of 2.8, into what another version prints of the same facts.
-func formOf(version string, lines []string) []string {
+func formOf(t *testing.T, version, file string, lines []string) []string {
+	t.Helper()
 	switch version {
 	case "3.9":
-		return form39(lines)
+		return form39(t, file, lines)
 	case "1.1":
 		return form11(lines)
 	}
@@ -178,16 +431,30 @@ var (
 	batch28  = regexp.MustCompile(`^(baseOffset: .* isControl: \w+)( position: .* compresscodec: )(\w+)( crc: .*)$`)
 	record28 = regexp.MustCompile(`^\| offset: (-?\d+) isValid: (\w+) crc: (\w+) keySize: (-?\d+) valueSize: (-?\d+) (\w+): (-?\d+) baseOffset: .* magic: (\d) ` +
 		`compressType: (\w+) position: (\d+)(?: sequence: (-?\d+) headerKeys: (\[.*?\]))?(.*)$`)
-	producer28 = regexp.MustCompile(`producerId: (-?\d+) producerEpoch: (-?\d+) .* isTransactional: (\w+)`)
-	snapshot28 = regexp.MustCompile(`^(producerId: .* currentTxnFirstOffset: )(\S+) (.*timestamp: (-?\d+))?$`)
+	baseOffset28 = regexp.MustCompile(`^baseOffset: \d+ `)
+	producer28   = regexp.MustCompile(`producerId: (-?\d+) producerEpoch: (-?\d+) .* isTransactional: (\w+)`)
+	snapshot28   = regexp.MustCompile(`^(producerId: .* currentTxnFirstOffset: )(\S+) (.*timestamp: (-?\d+))?$`)
 )
 
-func form39(lines []string) (out []string) {
+func form39(t *testing.T, file string, lines []string) (out []string) {
+	t.Helper()
+	horizons := make(map[string]string)
+	if strings.HasSuffix(file, ".log") {
+		for _, b := range batchesOf(t, file) {
+			if b.HasDeleteHorizon() {
+				horizons[fmt.Sprintf("baseOffset: %d ", b.BaseOffset())] = fmt.Sprintf("OptionalLong[%d]", b.BaseTimestamp())
+			}
+		}
+	}
 	for _, line := range lines {
 		if strings.HasPrefix(line, "Starting offset") {
 			line = "Log starting" + strings.TrimPrefix(line, "Starting")
 		} else if m := batch28.FindStringSubmatch(line); m != nil {
-			line = m[1] + " deleteHorizonMs: OptionalLong.empty" + m[2] + strings.ToLower(m[3]) + m[4]
+			horizon := "OptionalLong.empty"
+			if at, ok := horizons[baseOffset28.FindString(line)]; ok {
+				horizon = at
+			}
+			line = m[1] + " deleteHorizonMs: " + horizon + m[2] + strings.ToLower(m[3]) + m[4]
 		} else if m := record28.FindStringSubmatch(line); m != nil {
 			line = fmt.Sprintf("| offset: %s %s: %s keySize: %s valueSize: %s sequence: %s headerKeys: %s%s", m[1], m[6], m[7], m[4], m[5], m[11], m[12], m[13])
 		} else if m := snapshot28.FindStringSubmatch(line); m != nil {

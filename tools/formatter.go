@@ -34,6 +34,9 @@ type defaultFormatter struct {
 // newFormatter makes the formatter the flags name.
 func (o *consoleConsumerOptions) newFormatter() (formatter, error) {
 	class := o.str(o.formatter)
+	if f, ok := coordinatorFormatters[class]; ok {
+		return f, nil
+	}
 	switch strings.TrimPrefix(strings.TrimPrefix(class, "kafka.tools."), "org.apache.kafka.tools.consumer.") {
 	case "NoOpMessageFormatter":
 		return noOpFormatter{}, nil

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +24,7 @@ type goldenCase struct {
 	signal         syscall.Signal
 	signalAfter    time.Duration
 	brokerWorded   bool
+	laid           string // stands for the log directories of the brokers, see replayer.lay; "" for those themselves
 }
 
 func (c *goldenCase) id() string { return c.version + "/" + c.name[:3] }
@@ -112,20 +112,26 @@ func loadWords(t *testing.T, name string) map[string]string {
 
 // difference is an entry of testdata/differences.txt.
 type difference struct {
-	class  string // "different", "waits" or "outside"
+	class  string // "different" or "waits"
 	reason string
 }
 
-// skipped reports whether a case is neither run nor counted.
-func (d difference) skipped() bool { return d.class == "waits" || d.class == "outside" }
+// waits reports whether a case is neither run nor counted.
+func (d difference) waits() bool { return d.class == "waits" }
+
+// mayWaitFor is what the issue lets a case wait for; a case that waits for anything else is different.
+var mayWaitFor = regexp.MustCompile(`^for (the cluster|groups|ZooKeeper's consumer groups)\b`)
 
 func loadDifferences(t *testing.T) map[string]difference {
 	t.Helper()
 	entries := make(map[string]difference)
 	for id, text := range loadWords(t, "differences.txt") {
 		class, reason, _ := strings.Cut(text, " ")
-		if !slices.Contains([]string{"different", "waits", "outside"}, class) || reason == "" {
-			t.Fatalf("differences.txt: %s needs a class (different, waits, outside) and a reason", id)
+		switch {
+		case class != "different" && class != "waits" || reason == "":
+			t.Fatalf("differences.txt: %s needs a class, different or waits, and a reason", id)
+		case class == "waits" && !mayWaitFor.MatchString(reason):
+			t.Fatalf("differences.txt: %s may not wait %q: it is different", id, reason)
 		}
 		entries[id] = difference{class, reason}
 	}

@@ -40,6 +40,8 @@ var masks = []struct {
 	{regexp.MustCompile(`larger than available brokers: \d+`), "larger than available brokers: N"},
 	{regexp.MustCompile(`/s-\d{10}`), "/s-SEQUENCE"},
 	{regexp.MustCompile(`correlation id \d+`), "correlation id ID"},
+	{regexp.MustCompile(`salt=[\w+/]+=*,stored_key=([\w+/]{43}=|[\w+/]{86}==),server_key=([\w+/]{43}=|[\w+/]{86}==),iterations=`),
+		"salt=S,stored_key=K,server_key=K,iterations:"},
 	{regexp.MustCompile(`^\[usage follows\]$`), "[usage]"},
 	{regexp.MustCompile(`^offset: \d+ position: \d+$`), indexRow},
 	{regexp.MustCompile(`^timestamp TIME offset: \d+$`), timeIndexRow},
@@ -162,8 +164,8 @@ func mergeLogDirs(text string) string {
 	return head + strings.Join(slices.Compact(partitions), "\n")
 }
 
-var configList = regexp.MustCompile(`(Configs: ?|Configs for topic '.*' are )(\S+)$`)
-var configStart = regexp.MustCompile(`,[a-z.]+=`)
+var configList = regexp.MustCompile(`(Configs: ?|Configs for .* are )(\S+)$`)
+var configStart = regexp.MustCompile(`,([a-z.]+|[a-z]+_byte_rate|SCRAM-SHA-\d+)=`)
 
 // sortConfigs puts a list of k=v, in which values may have commas, in order.
 func sortConfigs(line string) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,6 +109,34 @@ func TestLinesGoWhereKafkaPutsThem(t *testing.T) {
 	}
 	if got := withoutTimes(console.String()); got != want["server.log"] {
 		t.Errorf("console has %q, want what server.log has", got)
+	}
+}
+
+func TestALoggersLevelChangesWhileItSpeaks(t *testing.T) {
+	dir := t.TempDir()
+	levels := loglevel.New(zapcore.InfoLevel)
+	logger, closeFiles := newServerLogger(io.Discard, loglevel.Trace, dir, levels)
+	state := logger.Named("kafka.server.ReplicaManager").Named("state.change.logger").With(zap.Int("broker", 1))
+	apis := logger.Named("kafka.server.KafkaApis")
+	speak := func(when string) { apis.Debug(when); apis.Info(when); state.Debug(when) }
+	speak("at first")
+	levels.Set("kafka.server.KafkaApis", zapcore.DebugLevel)
+	speak("with DEBUG for one")
+	levels.Set("state.change.logger", loglevel.Trace)
+	levels.Set("kafka.server.KafkaApis", loglevel.Fatal)
+	speak("with TRACE for the other")
+	levels.Unset("kafka.server.KafkaApis")
+	levels.Unset("state.change.logger")
+	speak("at last")
+	closeFiles()
+	want := map[string]string{
+		"server.log": "INFO at first (kafka.server.KafkaApis)\n" +
+			"DEBUG with DEBUG for one (kafka.server.KafkaApis)\nINFO with DEBUG for one (kafka.server.KafkaApis)\n" +
+			"INFO at last (kafka.server.KafkaApis)\n",
+		"state-change.log": "DEBUG with TRACE for the other [broker=1] (state.change.logger)\n",
+	}
+	if diff := cmp.Diff(want, logFiles(t, dir)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
 

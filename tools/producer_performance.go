@@ -100,7 +100,7 @@ func measureProducer(ctx context.Context, given arguments, io stdio) (err error)
 		return err
 	}
 	sent := r.send(ctx, io.Err)
-	if err := errors.Join(sent, r.producer.Close()); err != nil {
+	if err := errors.Join(sent, closeProducer(ctx, r.producer)); err != nil {
 		return err
 	}
 	r.stats.finish()

@@ -38,20 +38,26 @@ func stopServers(tools []string, none string, args []string, io stdio) int {
 		fmt.Fprintln(io.Err, err)
 		return 1
 	}
-	found, status := false, 1
-	for _, p := range all {
-		if p.pid == os.Getpid() || !slices.Contains(tools, p.tool()) {
-			continue
-		}
-		found = true
-		if err := unix.Kill(p.pid, signal); err != nil && err != unix.ESRCH {
+	targets := slices.DeleteFunc(all, func(p process) bool {
+		return p.pid == os.Getpid() || !slices.Contains(tools, p.tool())
+	})
+	if len(targets) == 0 {
+		fmt.Fprintln(io.Out, none)
+		return 1
+	}
+	return signalAll(targets, func(pid int) error { return unix.Kill(pid, signal) }, io)
+}
+
+// signalAll sends a signal to each of the processes; the status is 0 when one of them got it. One that has ended
+// meanwhile needs none.
+func signalAll(targets []process, send func(pid int) error, io stdio) int {
+	status := 1
+	for _, p := range targets {
+		if err := send(p.pid); err != nil && err != unix.ESRCH {
 			fmt.Fprintf(io.Err, "kill %d: %v\n", p.pid, err)
 			continue
 		}
 		status = 0
-	}
-	if !found {
-		fmt.Fprintln(io.Out, none)
 	}
 	return status
 }

@@ -42,6 +42,7 @@ func TestServers(t *testing.T) {
 			}
 			env.Setenv("PATH", bin)
 			env.Setenv("ZURAU_RUN_MAIN", "1")
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			env.Setenv("LOG_DIR", filepath.Join(env.WorkDir, "logs"))
 			return writeConf(env)
 		},

@@ -54,3 +54,24 @@ func interruptible(run func(ctx context.Context, args []string, io stdio) int) f
 		return status
 	}
 }
+
+// signalPatience is how long a tool that got a signal waits for what it has sent to be acknowledged.
+const signalPatience = 3 * time.Second
+
+// closeProducer sends what p holds and waits for its acknowledgements: to the end, or after a signal for
+// signalPatience. A broker that is silent then does not keep the tool, which leaves the closing behind and ends.
+func closeProducer(ctx context.Context, p io.Closer) error {
+	closed := make(chan error, 1)
+	go func() { closed <- p.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(signalPatience):
+		return context.Cause(ctx)
+	}
+}

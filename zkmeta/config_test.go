@@ -70,3 +70,46 @@ func TestConfigurationsAndTheirNotifications(t *testing.T) {
 		})
 	}
 }
+
+func TestAUsersLastClientTakesNothingAlongThatIsNotEmpty(t *testing.T) {
+	s := session(t, connect(t, startServer(t).String(), func(o *Options) { o.Level = ibp.Min }))
+	ctx := t.Context()
+	must(t, s.EnsurePaths(ctx))
+	bob, carl := UserEntity("bob"), UserEntity("carl")
+	for _, e := range []Entity{bob, UserClientEntity("bob", "x"), UserClientEntity("carl", "x"), UserClientEntity("carl", DefaultEntity)} {
+		must(t, s.WriteConfig(ctx, e, map[string]string{"k": "v"}))
+	}
+	must(t, s.WriteConfig(ctx, UserClientEntity("bob", "x"), nil))
+	must(t, s.WriteConfig(ctx, UserClientEntity("carl", "x"), nil))
+	if c, err := s.ReadConfig(ctx, bob); err != nil || c["k"] != "v" {
+		t.Errorf("a user with values of his own: %v, %v", c, err)
+	}
+	if _, _, err := s.Get(ctx, bob.path()+"/clients"); !errors.Is(err, ErrNoNode) {
+		t.Errorf("his empty folder of clients: %v", err)
+	}
+	clients, err := s.UserClients(ctx, carl)
+	if want := []Entity{"users/carl/clients/<default>"}; err != nil || !cmp.Equal(clients, want) {
+		t.Errorf("clients of a user who had two: %v, %v", clients, err)
+	}
+	must(t, s.WriteConfig(ctx, bob, nil))
+	must(t, s.WriteConfig(ctx, carl, nil)) // he keeps his client
+	users, err := s.Entities(ctx, UserConfigs)
+	if want := []Entity{carl}; err != nil || !cmp.Equal(users, want) {
+		t.Errorf("users %v, %v", users, err)
+	}
+}
+
+func TestTheDefaultIsNotSomebodyOfItsName(t *testing.T) {
+	for want, got := range map[Entity]Entity{
+		"users/<default>":                  UserEntity(DefaultEntity),
+		"users/%3Cdefault%3E":              Entity(UserConfigs + "/" + Sanitize("<default>")),
+		"users/al%20ice/clients/<default>": UserClientEntity("al ice", DefaultEntity),
+		"users/<default>/clients/app%2F1":  UserClientEntity(DefaultEntity, "app/1"),
+		"clients/a%2Bb":                    ClientEntity("a+b"),
+		"ips/10.1.2.3":                     IPEntity("10.1.2.3"),
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A proxy stands between client and server and has the faults of networks: it can go silent, cut, refuse, and lose the
+// A proxy stands between client and server and has the faults of networks: it can go silent, in one way or both, cut, and lose the
 // answer to the next request of a kind. It also remembers which requests went by.
 type proxy struct {
 	listener net.Listener
@@ -17,7 +17,7 @@ type proxy struct {
 	mu       struct {
 		sync.Mutex
 		thaw     chan struct{} // not nil: nothing passes until it is closed
-		refuse   bool
+		mute     bool          // answers are thrown away
 		conns    map[net.Conn]bool
 		lose     int32 // the operation whose answer is lost, with the connection; 0 = none
 		requests []request
@@ -69,13 +69,6 @@ func (p *proxy) accept() {
 		if err != nil {
 			return
 		}
-		p.mu.Lock()
-		refuse := p.mu.refuse
-		p.mu.Unlock()
-		if refuse {
-			client.Close()
-			continue
-		}
 		server, err := net.Dial("tcp", p.target)
 		if err != nil {
 			client.Close()
@@ -125,13 +118,21 @@ func (p *proxy) cut() {
 	clear(p.mu.conns)
 }
 
-func (p *proxy) refuse(yes bool) {
+// mute lets requests reach the server, which so keeps the session, and throws all answers away. At the end of it the
+// connections are cut.
+func (p *proxy) mute(yes bool) {
 	p.mu.Lock()
-	p.mu.refuse = yes
+	p.mu.mute = yes
 	p.mu.Unlock()
-	if yes {
+	if !yes {
 		p.cut()
 	}
+}
+
+func (p *proxy) muted() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.mute
 }
 
 // loseAnswer has the next request of a kind reach the server and its answer lost.
@@ -214,6 +215,9 @@ func (l *proxied) answers() {
 		l.mu.Unlock()
 		if xid := int32(binary.BigEndian.Uint32(frame)); !first && doomed != 0 && xid == doomed {
 			return
+		}
+		if l.proxy.muted() {
+			continue
 		}
 		if writeFrame(l.client, frame) != nil {
 			return

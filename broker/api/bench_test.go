@@ -35,7 +35,7 @@ func data(t testing.TB, n int32) *Handler {
 			t.Error(err)
 		}
 	})
-	m := replica.NewManager(replica.Options{BrokerID: 1, Storage: store, RefreshTopic: func(string) {}, Logger: zap.NewNop(),
+	m := replica.NewManager(replica.Options{BrokerID: 1, Storage: store, RefreshTopics: func([]string) {}, Logger: zap.NewNop(),
 		Alive: func(int32) bool { return true }, LeaderAddr: func(int32) (string, bool) { return "", false }})
 	t.Cleanup(m.Stop)
 	req := kmsg.NewPtrLeaderAndISRRequest()

@@ -312,6 +312,24 @@ func TestListOffsets(t *testing.T) {
 	}
 }
 
+func TestAPartitionAskedForTwiceInListOffsets(t *testing.T) {
+	a := ask(t, brokertest.Start(t), 0)
+	a.mustCreate("t", 2)
+	one, other := kmsg.NewListOffsetsRequestTopicPartition(), kmsg.NewListOffsetsRequestTopicPartition()
+	other.Partition = 1
+	one.Timestamp, other.Timestamp = -1, -1
+	r := kmsg.NewPtrListOffsetsRequest()
+	r.ReplicaID = -1
+	r.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "t", Partitions: []kmsg.ListOffsetsRequestTopicPartition{one, other, one}}}
+	var codes []int16
+	for _, p := range do[*kmsg.ListOffsetsResponse](a, 9, r).Topics[0].Partitions {
+		codes = append(codes, p.ErrorCode)
+	}
+	if want := []int16{kerr.InvalidRequest.Code, 0, kerr.InvalidRequest.Code}; !cmp.Equal(codes, want) {
+		t.Errorf("codes %v, want %v", codes, want)
+	}
+}
+
 func TestDeleteRecords(t *testing.T) {
 	c := brokertest.Start(t)
 	a := ask(t, c, 0)

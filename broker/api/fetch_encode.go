@@ -136,6 +136,12 @@ func encodeFetchError(version, code int16) wire.Reply {
 func encodeFetch(version int16, session int32, answers []fetchAnswer) wire.Reply {
 	e := fetchEncoder{version: version, flex: version >= 12}
 	e.b, e.cuts = make([]byte, 0, 64+96*len(answers)), make([]cut, 0, len(answers))
+	e.lay(session, answers)
+	return e.reply()
+}
+
+func (e *fetchEncoder) lay(session int32, answers []fetchAnswer) {
+	version := e.version
 	e.head(0, session)
 	topics := groupByTopic(answers)
 	e.count(len(topics))
@@ -153,7 +159,6 @@ func encodeFetch(version int16, session int32, answers []fetchAnswer) wire.Reply
 		e.noTags()
 	}
 	e.nodeTags(answers)
-	return e.reply()
 }
 
 func groupByTopic(answers []fetchAnswer) [][]fetchAnswer {
@@ -223,30 +228,23 @@ func (e *fetchEncoder) recordBytes(a *fetchAnswer) {
 	}
 }
 
-// partitionTags writes tag 0, the diverging epoch, and tag 1, the current leader.
+// partitionTags writes tag 0, the diverging epoch, or tag 1, the current leader, which comes with an error only.
 func (e *fetchEncoder) partitionTags(a *fetchAnswer) {
 	if !e.flex {
 		return
 	}
-	named := a.leaderNode != nil
 	switch {
-	case a.Diverging && named:
-		e.b = append(e.b, 2)
-	case a.Diverging || named:
-		e.b = append(e.b, 1)
-	default:
-		e.b = append(e.b, 0)
-	}
-	if a.Diverging {
-		e.b = append(e.b, 0, 13)
+	case a.Diverging:
+		e.b = append(e.b, 1, 0, 13)
 		e.i32(a.DivergingEpoch)
 		e.i64(a.DivergingEnd)
 		e.b = append(e.b, 0)
-	}
-	if named {
-		e.b = append(e.b, 1, 9)
+	case a.leaderNode != nil:
+		e.b = append(e.b, 1, 1, 9)
 		e.i32(a.leader)
 		e.i32(a.leaderEpoch)
+		e.b = append(e.b, 0)
+	default:
 		e.b = append(e.b, 0)
 	}
 }

@@ -18,7 +18,6 @@ import (
 
 	"github.com/zurau/zurau/broker/kerr"
 	"github.com/zurau/zurau/broker/wire"
-	"github.com/zurau/zurau/zkmeta/zkserver"
 )
 
 // child is a broker in a process of its own, so that its memory is its own and it may end by itself.
@@ -32,14 +31,19 @@ type childBroker struct {
 func newChild(t *testing.T, zookeeper string, more map[string]string) childBroker {
 	t.Helper()
 	c := childBroker{addr: freeAddr(t), dir: filepath.Join(logDir(t), "log")}
+	c.Process = NewProcess(t, c.propertiesWith(zookeeper, more))
+	return c
+}
+
+// propertiesWith is the broker's server.properties; more overrides it.
+func (c childBroker) propertiesWith(zookeeper string, more map[string]string) map[string]string {
 	properties := map[string]string{
 		"broker.id": "0", "listeners": "PLAINTEXT://" + c.addr, "log.dirs": c.dir, "zookeeper.connect": zookeeper,
 		"zookeeper.session.timeout.ms": "6000", "offsets.topic.replication.factor": "1",
 		"controlled.shutdown.retry.backoff.ms": "200",
 	}
 	maps.Copy(properties, more)
-	c.Process = NewProcess(t, properties)
-	return c
+	return properties
 }
 
 func startChild(t *testing.T, more map[string]string) childBroker {
@@ -47,19 +51,6 @@ func startChild(t *testing.T, more map[string]string) childBroker {
 	c := newChild(t, startZooKeeper(t).Addr().String(), more)
 	c.Start()
 	return c
-}
-
-func startZooKeeper(t *testing.T) *zkserver.Server {
-	t.Helper()
-	zk, err := zkserver.NewServer(zkserver.Options{Addr: "127.0.0.1:0", TickTime: 500 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := zk.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { zk.Close() })
-	return zk
 }
 
 // ask sends one request on a connection of its own.

@@ -147,6 +147,13 @@ func openZooKeeper(t testing.TB) (connect string, embedded *zkserver.Server) {
 	if given := os.Getenv("ZURAU_TEST_ZOOKEEPER"); given != "" {
 		return fmt.Sprintf("%s/test-%d-%d", given, os.Getpid(), time.Now().UnixNano()), nil
 	}
+	zk := startZooKeeper(t)
+	return zk.Addr().String(), zk
+}
+
+// startZooKeeper runs an embedded server, which ends with the test.
+func startZooKeeper(t testing.TB) *zkserver.Server {
+	t.Helper()
 	zk, err := zkserver.NewServer(zkserver.Options{Addr: "127.0.0.1:0", TickTime: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +162,7 @@ func openZooKeeper(t testing.TB) (connect string, embedded *zkserver.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { zk.Close() })
-	return zk.Addr().String(), zk
+	return zk
 }
 
 // Bootstrap are the addresses of the brokers that are up.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -9,7 +10,8 @@ import (
 
 // check holds what several keys must agree on (configuration.md 3.3; KafkaConfig.validateValues).
 func (b *Broker) check() error {
-	for _, rules := range []func() error{b.checkMode, b.checkIdentity, b.checkListeners, b.checkLog, b.checkLimits} {
+	for _, rules := range []func() error{b.checkMode, b.checkIdentity, b.checkListeners, b.checkLog, b.checkLimits,
+		b.checkListenerLimits} {
 		if err := rules(); err != nil {
 			return err
 		}
@@ -130,6 +132,20 @@ func (b *Broker) checkLog() error {
 		require(b.LogCleanerThreads > 0 && b.LogCleanerDedupeBufferSize/int64(b.LogCleanerThreads) > mib,
 			"log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread."),
 	)
+}
+
+// checkListenerLimits parses what a listener has for itself and the broker reads by ListenerValue.
+func (b *Broker) checkListenerLimits() error {
+	for _, name := range slices.Sorted(maps.Keys(b.values)) {
+		k := findBrokerKey(name)
+		if k == nil || !perListener(name) || !slices.Contains(clusterWideListenerKeys, k.Name) {
+			continue
+		}
+		if _, err := k.parse(b.values[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *Broker) checkLimits() error {

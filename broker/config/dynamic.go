@@ -64,6 +64,9 @@ func (d *Dynamic) Topic(name string) *Topic {
 	return s.defaultTopic
 }
 
+// Overridden names the topics that have overrides, in no order.
+func (d *Dynamic) Overridden() []string { return slices.Collect(maps.Keys(d.snapshot.Load().topics)) }
+
 // SetTopic takes a topic's overrides as ZooKeeper has them; nil or empty: it has none, any more. An override
 // that is not understood is left out and named in the error; the topic returned is in force nevertheless.
 func (d *Dynamic) SetTopic(name string, overrides map[string]string) (*Topic, error) {

@@ -25,6 +25,7 @@ func TestPropertiesMeanWhatTheyMeanToJava(t *testing.T) {
 		"a comment is not continued":                {"# a\\\nb=1", map[string]string{"b": "1"}},
 		"a continued line may look like a comment":  {"a=1\\\n#2", map[string]string{"a": "1#2"}},
 		"two backslashes are one":                   {`a=C:\\tmp\\`, map[string]string{"a": `C:\tmp\`}},
+		"and continue no line":                      {"a=C:\\\\\nb=1", map[string]string{"a": `C:\`, "b": "1"}},
 		"unknown escapes lose their backslash":      {`a=\z\:\=\#`, map[string]string{"a": "z:=#"}},
 		"known escapes":                             {`a=\t\n\r\f|`, map[string]string{"a": "\t\n\r\f|"}},
 		"escaped separators in a key":               {`a\=b\:c\ d=1`, map[string]string{"a=b:c d": "1"}},

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -20,9 +19,6 @@ func (c *Controller) AlterPartition(
 ) *kmsg.AlterPartitionResponse {
 	refused := req.ResponseKind().(*kmsg.AlterPartitionResponse)
 	refused.ErrorCode = kerr.NotController.Code
-	for i := range req.Topics { // the loop may come to it when the connection has taken its buffer back
-		req.Topics[i].Topic = strings.Clone(req.Topics[i].Topic)
-	}
 	return call(ctx, c, "AlterPartitionReceived", refused, func(t *term) *kmsg.AlterPartitionResponse {
 		return t.alterPartition(req)
 	})
@@ -137,7 +133,7 @@ func isrChangeOf(req *kmsg.AlterPartitionRequest, rp kmsg.AlterPartitionRequestT
 		sender:         req.BrokerID,
 		leaderEpoch:    rp.LeaderEpoch,
 		partitionEpoch: rp.PartitionEpoch,
-		isr:            slices.Clone(rp.NewISR), // the request's memory is the connection's
+		isr:            rp.NewISR,
 		recoveryState:  rp.LeaderRecoveryState,
 		ineligible:     kerr.OperationNotAttempted,
 	}

@@ -57,6 +57,7 @@ func TestNextSplitsABatchOff(t *testing.T) {
 		{"a batch before rubbish is given", append(slices.Clone(whole), 1, 2, 3), len(whole), nil},
 		{"a message of magic 1 is given", old, len(old), nil},
 		{"size 10 is below any message", with(sizeAt, 0, 0, 0, 10), 0, kerr.CorruptMessage},
+		{"size 13 is below any message, even when cut", with(sizeAt, 0, 0, 0, 13)[:12], 0, kerr.CorruptMessage},
 		{"size -5 is corrupt even when cut", with(sizeAt, 0xff, 0xff, 0xff, 0xfb)[:12], 0, kerr.CorruptMessage},
 		{"magic 3 is unknown", with(magicAt, 3), 0, kerr.CorruptMessage},
 		{"magic -1 is unknown", with(magicAt, 0xff), 0, kerr.CorruptMessage},
@@ -117,6 +118,11 @@ func TestSetMaxTimestampKeepsTheCRCTrue(t *testing.T) {
 	if b.TimestampType() != LogAppendTime || b.MaxTimestamp() != 123456 || b.Count() != 3 {
 		t.Errorf("%v %d", b.TimestampType(), b.MaxTimestamp())
 	}
+	again := changed(b, func(Batch) {})
+	again.SetMaxTimestamp(CreateTime, 123456)
+	if again.TimestampType() != CreateTime || again.CheckCRC() != nil {
+		t.Errorf("the same timestamp of another kind: %v, %v", again.TimestampType(), again.CheckCRC())
+	}
 	it := b.Records(wide)
 	for it.Next() {
 		if r := it.Record(); r.Timestamp != 123456 || r.Stamp < 1000 || r.Stamp > 1002 {
@@ -155,6 +161,7 @@ func TestABatchOfAProducerTellsItsFields(t *testing.T) {
 
 func TestLegacyMessagesAnswerTheQuestionsOfABatch(t *testing.T) {
 	v0 := Batch(AppendMessage(nil, 0, 7, None, CreateTime, 99, []byte("k"), nil))
+	v0[legacyAttributesAt] |= appendTimeBit // which means nothing there
 	v1 := Batch(AppendMessage(nil, 1, 8, None, LogAppendTime, 99, nil, []byte("v")))
 	if v0.MaxTimestamp() != NoTimestamp || v0.TimestampType() != CreateTime || v0.LastOffset() != 7 {
 		t.Errorf("v0: %d %v %d", v0.MaxTimestamp(), v0.TimestampType(), v0.LastOffset())

@@ -27,6 +27,8 @@ type Builder struct {
 	survey  Survey
 	base    int64 // timestamp of the first record
 	err     error
+
+	reserved int // bytes held of convertBudget
 }
 
 // NewBuilder begins a batch. Appending fails with kerr.MessageTooLarge once it is larger than maxBytes.
@@ -37,6 +39,16 @@ func NewBuilder(c Compression, maxBytes int) *Builder {
 		b.enc, b.err = openEncoder(c, 2, &b.out)
 		b.open = b.err == nil
 	}
+	return b
+}
+
+// newConversion is NewBuilder for what clients make us convert, any number of them at once: it waits for its share of
+// the memory there is for that. One goroutine must have only one, and no walk open when it begins it.
+func newConversion(c Compression, maxBytes int) *Builder {
+	reserved := c.conversionMemory()
+	convertBudget.acquire(reserved)
+	b := NewBuilder(c, maxBytes)
+	b.reserved = reserved
 	return b
 }
 
@@ -115,5 +127,9 @@ func (b *Builder) Discard() {
 	if b.open {
 		b.open = false
 		b.enc.release()
+	}
+	if b.reserved > 0 {
+		convertBudget.release(b.reserved)
+		b.reserved = 0
 	}
 }

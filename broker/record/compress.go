@@ -4,6 +4,7 @@ import (
 	"io"
 	"math"
 	"sync"
+	"weak"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -22,6 +23,24 @@ type Compression struct {
 	Codec Codec
 	Level int
 }
+
+// memory is about what a compressor of c holds, in bytes.
+func (c Compression) memory() int {
+	switch c.Codec {
+	case None:
+		return 0
+	case Snappy:
+		return 128 << 10
+	case Zstd:
+		return zstdEncoderMemory[zstdLevel(c.Level)]
+	default:
+		return 1 << 20
+	}
+}
+
+// conversionMemory is what a conversion to c asks of convertBudget, in bytes: the compressor, and a result as large as
+// topics of the default size allow, with what lies about when it has grown to that.
+func (c Compression) conversionMemory() int { return c.memory() + 4<<20 }
 
 // Compress appends src, compressed, to dst. magic is that of the batch or wrapper message that will hold it.
 func Compress(dst []byte, c Compression, magic int8, src []byte) ([]byte, error) {
@@ -94,7 +113,13 @@ type compressor interface {
 // encoder is a compressor borrowed from its pool.
 type encoder struct {
 	compressor
-	pool *sync.Pool
+	pool encoders
+}
+
+// encoders keep idle compressors, as a sync.Pool does.
+type encoders interface {
+	Get() any
+	Put(any)
 }
 
 func (e encoder) release() {
@@ -119,7 +144,8 @@ var (
 	snappyEncoders = sync.Pool{New: func() any { return new(snappyEncoder) }}
 	gzipEncoders   = levelPools(gzip.BestCompression+1, newGzipEncoder)
 	lz4Encoders    = levelPools(10, newLZ4Encoder)
-	zstdEncoders   = levelPools(int(zstd.SpeedBestCompression)+1, newZstdEncoder)
+	zstdEncoders   = levelPools(int(zstd.SpeedBestCompression), newZstdEncoder)
+	bestZstd       bestZstdEncoder
 )
 
 // levelPools makes a pool for each level below n.
@@ -131,7 +157,7 @@ func levelPools(n int, newEncoder func(level int) compressor) []sync.Pool {
 	return pools
 }
 
-func encoderPool(c Compression) *sync.Pool {
+func encoderPool(c Compression) encoders {
 	switch c.Codec {
 	case Gzip:
 		if c.Level < gzip.BestSpeed { // -1, the default
@@ -144,10 +170,11 @@ func encoderPool(c Compression) *sync.Pool {
 		}
 		return &lz4Encoders[min(c.Level, 9)]
 	case Zstd:
-		if c.Level == DefaultLevel {
-			return &zstdEncoders[zstd.SpeedDefault]
+		level := zstdLevel(c.Level)
+		if level == zstd.SpeedBestCompression {
+			return &bestZstd
 		}
-		return &zstdEncoders[zstd.EncoderLevelFromZstd(c.Level)]
+		return &zstdEncoders[level]
 	default:
 		return &snappyEncoders
 	}
@@ -174,6 +201,22 @@ type zstdEncoder struct{ *zstd.Encoder }
 // zstdEncoderWindow is enough for any batch worth compressing, and bounds what an idle encoder holds.
 const zstdEncoderWindow = 512 << 10
 
+// zstdEncoderMemory is about what an encoder holds, by the library's level: its tables and twice the window.
+var zstdEncoderMemory = [...]int{
+	zstd.SpeedFastest:           2 << 20,
+	zstd.SpeedDefault:           3 << 20,
+	zstd.SpeedBetterCompression: 8 << 20,
+	zstd.SpeedBestCompression:   40 << 20,
+}
+
+// zstdLevel is the library's level for one of Kafka's.
+func zstdLevel(level int) zstd.EncoderLevel {
+	if level == DefaultLevel {
+		return zstd.SpeedDefault
+	}
+	return zstd.EncoderLevelFromZstd(level)
+}
+
 func newZstdEncoder(level int) compressor {
 	if level == 0 { // the zero of zstd.EncoderLevel is no level
 		level = int(zstd.SpeedDefault)
@@ -188,6 +231,32 @@ func newZstdEncoder(level int) compressor {
 }
 
 func (e zstdEncoder) reset(out *sink, _ int8) { e.Reset(writerOf(out)) }
+
+// bestZstdEncoder keeps the last idle encoder of the highest level until the next collection: a sync.Pool would keep
+// one for every processor, of 40 MiB each, while the budget lets one work.
+type bestZstdEncoder struct {
+	mu struct {
+		sync.Mutex
+		idle weak.Pointer[zstd.Encoder]
+	}
+}
+
+func (p *bestZstdEncoder) Get() any {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	z := p.mu.idle.Value()
+	p.mu.idle = weak.Pointer[zstd.Encoder]{}
+	if z == nil {
+		return newZstdEncoder(int(zstd.SpeedBestCompression))
+	}
+	return zstdEncoder{z}
+}
+
+func (p *bestZstdEncoder) Put(e any) {
+	p.mu.Lock()
+	p.mu.idle = weak.Make(e.(zstdEncoder).Encoder)
+	p.mu.Unlock()
+}
 
 func newLZ4Encoder(level int) compressor {
 	if level == 0 {

@@ -62,10 +62,42 @@ func TestWhatIsCompressedUnpacksToItself(t *testing.T) {
 	}
 }
 
+func TestAHigherLevelPacksSmaller(t *testing.T) {
+	text := sample(256 << 10)
+	for codec, levels := range map[Codec][]int{Gzip: {1, 6, 9}, LZ4: {1, 3, 17}, Zstd: {1, 3, 22}} {
+		last := len(text)
+		for _, level := range levels {
+			packed, err := Compress(nil, Compression{codec, level}, 2, text)
+			if err != nil || len(packed) >= last {
+				t.Errorf("%s level %d: %d bytes, %d at the level below, %v", codec, level, len(packed), last, err)
+			}
+			last = len(packed)
+		}
+	}
+}
+
+func TestUnpackingStopsAtTheAllowedSize(t *testing.T) {
+	text := sample(100 << 10)
+	for _, codec := range codecs {
+		packed, err := Compress(nil, Compression{codec, DefaultLevel}, 2, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Decompress(nil, codec, 2, packed, len(text))
+		wantCode(t, err, nil)
+		_, err = Decompress(nil, codec, 2, packed, len(text)-1)
+		wantCode(t, err, kerr.MessageTooLarge)
+	}
+}
+
 func TestZstdHasNoOldForm(t *testing.T) {
 	_, err := Compress(nil, Compression{Codec: Zstd}, 1, []byte("x"))
 	wantCode(t, err, kerr.UnsupportedCompressionType)
-	_, err = Decompress(nil, Zstd, 1, []byte("x"), 10)
+	packed, err := Compress(nil, Compression{Zstd, DefaultLevel}, 2, []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Decompress(nil, Zstd, 1, packed, 10)
 	wantCode(t, err, kerr.InvalidRecord)
 }
 

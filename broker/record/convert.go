@@ -9,7 +9,7 @@ import (
 // Transcode gives a batch of magic 2 another compression: its header with the changed codec, its records byte for
 // byte. The bytes pass through one window; the result may have maxBytes, else kerr.MessageTooLarge.
 func Transcode(b Batch, to Compression, limits Limits, maxBytes int) (Batch, error) {
-	n := NewBuilder(to, maxBytes)
+	n := newConversion(to, maxBytes)
 	defer n.Discard()
 	if n.err != nil {
 		return nil, n.err
@@ -52,7 +52,7 @@ func (b *Builder) copyRecords(src Batch, limits Limits) error {
 // Rebuild makes a batch of magic 2 anew with offset deltas 0, 1, 2 ...: some clients compress wrong ones, and Kafka
 // mends them instead of refusing the batch. Header fields other than codec, count and deltas are kept.
 func Rebuild(b Batch, to Compression, limits Limits, maxBytes int) (Batch, error) {
-	n := NewBuilder(to, maxBytes)
+	n := newConversion(to, maxBytes)
 	defer n.Discard()
 	it := b.Records(limits)
 	defer it.Close()
@@ -97,7 +97,7 @@ func UpConvert(set []byte, to Compression, limits Limits, maxBytes int) (Batch, 
 	if first == nil || first.Magic() > 1 {
 		return nil, Survey{}, kerr.New(kerr.InvalidRecord, "no whole message of magic 0 or 1")
 	}
-	n := NewBuilder(to, maxBytes)
+	n := newConversion(to, maxBytes)
 	defer n.Discard()
 	for rest := set; ; {
 		var b Batch

@@ -80,6 +80,7 @@ func (d *zstdDecoder) reset(src []byte, _ int8, s *stream) error {
 		d.home = &zstdReaders.large
 	default:
 		most = zstdWindowMax
+		s.giant = true
 	}
 	if d.home != nil {
 		d.z, _ = d.home.Get().(*zstd.Decoder)

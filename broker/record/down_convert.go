@@ -77,7 +77,11 @@ func appendDown(dst []byte, b Batch, magic int8, fromOffset int64) ([]byte, erro
 // appendWrapper converts a compressed batch into one wrapper message of the same codec.
 func appendWrapper(dst []byte, b Batch, magic int8) ([]byte, error) {
 	packed := &sink{max: math.MaxInt32}
-	enc, err := openEncoder(Compression{Codec: b.Codec(), Level: DefaultLevel}, magic, packed)
+	c := Compression{Codec: b.Codec(), Level: DefaultLevel}
+	reserved := c.conversionMemory()
+	convertBudget.acquire(reserved)
+	defer convertBudget.release(reserved)
+	enc, err := openEncoder(c, magic, packed)
 	if err != nil {
 		return dst, err
 	}

@@ -123,6 +123,47 @@ func TestWrappersThatCannotBeAreInvalid(t *testing.T) {
 	}
 }
 
+func TestAMessageMustFillItsFrame(t *testing.T) {
+	whole := AppendMessage(nil, 1, 0, None, CreateTime, 5, []byte("k"), []byte("v"))
+	const keyLengthAt = legacyTimestampAt + 8
+	for name, change := range map[string]func(b []byte) []byte{
+		"a byte behind the value": func(b []byte) []byte { return append(b, 9) },
+		"a value that is cut":     func(b []byte) []byte { return b[:len(b)-1] },
+		"a key length of -2":      func(b []byte) []byte { copy(b[keyLengthAt:], "\xff\xff\xff\xfe"); return b },
+		"a key beyond the frame":  func(b []byte) []byte { b[keyLengthAt] = 1; return b },
+	} {
+		b := Batch(change(slices.Clone(whole)))
+		b.putInt32(sizeAt, int32(len(b)-PrefixBytes))
+		b.putInt32(legacyCRCAt, int32(b.ComputeCRC()))
+		it := b.Records(wide)
+		if it.Next() {
+			t.Errorf("%s: a record", name)
+		}
+		wantCode(t, it.Err(), kerr.InvalidRecord)
+		_, _, err := UpConvert(b, Compression{Codec: None}, wide, 1000)
+		wantCode(t, err, kerr.InvalidRecord)
+	}
+}
+
+func TestOldMessagesAreMeasuredToTheByte(t *testing.T) {
+	plain := AppendMessage(nil, 1, 0, None, CreateTime, 0, nil, make([]byte, 2000))
+	packed, err := Compress(nil, Compression{Gzip, DefaultLevel}, 1, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped := AppendMessage(nil, 1, 0, Gzip, CreateTime, 0, nil, packed)
+	to := Compression{Gzip, DefaultLevel}
+	for _, c := range []struct {
+		spare int
+		code  *kerr.Error
+	}{{0, nil}, {-1, kerr.MessageTooLarge}} {
+		_, _, err := UpConvert(plain, to, wide, len(plain)+c.spare)
+		wantCode(t, err, c.code)
+		_, _, err = UpConvert(wrapped, to, Limits{Bytes: 1 << 20, RecordBytes: len(plain) + c.spare}, 1<<20)
+		wantCode(t, err, c.code)
+	}
+}
+
 func TestASetOfOldMessagesBecomesOneBatch(t *testing.T) {
 	const stamped, bare = "0@100 k0=v0, 1@101 k1=v1, 2@102 k2=v2", "0@-1 k0=v0, 1@-1 k1=v1, 2@-1 k2=v2"
 	whole := set(t, 1, None, 0, 0, 1, 2)

@@ -56,7 +56,7 @@ func (s *stream) dropBuffer() {
 	}
 }
 
-// budget bounds the memory of large decodings. One that alone is above the bound has it for itself.
+// budget bounds the memory of work under way. One that alone is above the bound has it for itself.
 type budget struct {
 	max   int
 	freed sync.Cond // used went down; its L is mu
@@ -66,7 +66,12 @@ type budget struct {
 	}
 }
 
-var decodeBudget = newBudget(max(8, 4*runtime.GOMAXPROCS(0)) << 20)
+var (
+	decodeBudget = newBudget(max(8, 4*runtime.GOMAXPROCS(0)) << 20) // of large decodings
+	// convertBudget is of conversions: their encoders and what they write. A conversion waits for it first and for
+	// decodeBudget then, never the other way round.
+	convertBudget = newBudget(max(16, 8*runtime.GOMAXPROCS(0)) << 20)
+)
 
 func newBudget(maxBytes int) *budget {
 	b := &budget{max: maxBytes}

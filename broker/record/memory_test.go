@@ -46,9 +46,35 @@ func TestAStreamGivesItsMemoryBack(t *testing.T) {
 		}
 		it.Close()
 	}
-	decodeBudget.mu.Lock()
-	defer decodeBudget.mu.Unlock()
-	if decodeBudget.mu.used != 0 {
-		t.Errorf("%d bytes are still held", decodeBudget.mu.used)
+	wantNothingHeld(t)
+}
+
+func TestAConversionGivesItsMemoryBackHoweverItEnds(t *testing.T) {
+	whole := build(t, Gzip, 2, sample(1<<20))
+	broken := changed(whole[:len(whole)-100], func(b Batch) { b.putInt32(sizeAt, int32(len(b)-PrefixBytes)) })
+	old := set(t, 1, Gzip, 2, 0, 1, 2)
+	for _, to := range []Compression{{None, 0}, {Zstd, DefaultLevel}, {Codec(7), 0}} {
+		for _, maxBytes := range []int{3 << 20, 1000} {
+			Transcode(whole, to, wide, maxBytes)
+			Transcode(broken, to, wide, maxBytes)
+			Rebuild(whole, to, wide, maxBytes)
+			Rebuild(broken, to, wide, maxBytes)
+			UpConvert(old, to, wide, maxBytes)
+			UpConvert(old, to, Limits{}, maxBytes)
+		}
+	}
+	DownConvert(whole, 1, 0)
+	DownConvert(broken, 1, 0)
+	wantNothingHeld(t)
+}
+
+func wantNothingHeld(t *testing.T) {
+	t.Helper()
+	for name, b := range map[string]*budget{"decoding": decodeBudget, "conversion": convertBudget} {
+		b.mu.Lock()
+		if b.mu.used != 0 {
+			t.Errorf("%d bytes are still held for %s", b.mu.used, name)
+		}
+		b.mu.Unlock()
 	}
 }

@@ -25,7 +25,7 @@ type stream struct {
 	left     int64   // bytes that may still come out
 	reserved int     // bytes held of decodeBudget
 	large    *[]byte // the decoder's buffer, if it is to go back to largeBuffers
-	giant    bool    // a buffer was made that is never kept
+	giant    bool    // memory was taken that is never kept
 }
 
 // decoder is a decompressor that can be used again: Read after reset, as io.Reader.

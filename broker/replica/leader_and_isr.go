@@ -84,11 +84,15 @@ const appliers = 16
 // partition that is named twice the first state counts.
 func (m *Manager) applyAll(topics []kmsg.LeaderAndISRRequestTopicState) []verdict {
 	var verdicts []verdict
+	var fresh []string
 	for i := range topics {
 		if m.bringsLogs(&topics[i]) {
-			m.RefreshTopic(topics[i].Topic)
+			fresh = append(fresh, topics[i].Topic)
 		}
 		verdicts = append(verdicts, make([]verdict, len(topics[i].PartitionStates))...)
+	}
+	if len(fresh) > 0 {
+		m.RefreshTopics(fresh)
 	}
 	var working sync.WaitGroup
 	slots := make(chan struct{}, appliers)
@@ -120,9 +124,9 @@ func (m *Manager) applyAll(topics []kmsg.LeaderAndISRRequestTopicState) []verdic
 	return verdicts
 }
 
-// bringsLogs tells whether any partition of the topic has no log here yet.
+// bringsLogs tells whether any partition of the topic has no log here yet. A name no topic may have brings none.
 func (m *Manager) bringsLogs(t *kmsg.LeaderAndISRRequestTopicState) bool {
-	return slices.ContainsFunc(t.PartitionStates, func(s kmsg.LeaderAndISRRequestTopicPartition) bool {
+	return topic.ValidateName(t.Topic) == nil && slices.ContainsFunc(t.PartitionStates, func(s kmsg.LeaderAndISRRequestTopicPartition) bool {
 		return m.Storage.Log(topic.Partition{Topic: t.Topic, ID: s.Partition}) == nil
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/record"
 	"github.com/zurau/zurau/broker/storage"
 	"github.com/zurau/zurau/broker/topic"
 )
@@ -136,6 +137,41 @@ func TestAnISRThatShrinksBelowItsMinimumStopsTheHighWatermark(t *testing.T) {
 	}
 }
 
+func TestRecordsThatTooFewHoldByNowAreNotAcknowledged(t *testing.T) {
+	m := newManager(t, map[string]string{"min.insync.replicas": "2"})
+	id := topic.NewID()
+	p := mustLead(t, m, state{self, 0, []int32{self, 2}, []int32{self, 2}, id})
+	a := mustAppend(t, p, "a")
+	follow(t, p, 1)
+	mustLead(t, m, state{self, 1, []int32{self}, []int32{self, 2}, id})
+	told := make(chan error, 1)
+	AwaitReplication(time.Minute, []Replication{{p, a.LastOffset + 1, a.LeaderEpoch}}, func(errs []error) { told <- errs[0] })
+	if err := <-told; !errors.Is(err, kerr.NotEnoughReplicasAfterAppend) {
+		t.Errorf("replicated before the ISR shrank, and told %v", err)
+	}
+}
+
+func TestProducesAreAnsweredInTheOrderOfTheirOffsets(t *testing.T) {
+	m := newManager(t, nil)
+	p := mustLead(t, m, state{self, 0, []int32{self, 2}, []int32{self, 2}, topic.NewID()})
+	mustAppend(t, p, "a", "b", "c")
+	told := make(map[int64]chan error)
+	for _, end := range []int64{2, 3, 1} { // as they come when several append at once
+		done := make(chan error, 1)
+		told[end] = done
+		AwaitReplication(time.Minute, []Replication{{p, end, 0}}, func(errs []error) { done <- errs[0] })
+	}
+	for end := int64(1); end <= 3; end++ {
+		follow(t, p, end)
+		if err := <-told[end]; err != nil {
+			t.Errorf("up to %d: %v", end, err)
+		}
+		if n := p.delayed.n.Load(); n != int32(3-end) {
+			t.Errorf("with %d replicated %d produces wait", end, n)
+		}
+	}
+}
+
 func TestRecordsAreDeletedUpToTheHighWatermarkOnly(t *testing.T) {
 	m := newManager(t, nil)
 	p := mustLead(t, m, state{self, 0, []int32{self, 2}, []int32{self, 2}, topic.NewID()})
@@ -181,6 +217,7 @@ func TestAReaderWhoseLogWentAnotherWayIsToldWhere(t *testing.T) {
 		{"who went on in an epoch before all of ours", 2, 0, told{true, 0, 1, nil}},
 		{"who knows an epoch after all of ours", 4, 9, told{false, 0, 0, kerr.OffsetOutOfRange}},
 		{"who asks below the log start", 0, 1, told{false, 0, 0, kerr.OffsetOutOfRange}},
+		{"who asks there with an epoch that we have not", 0, 2, told{false, 0, 0, kerr.OffsetOutOfRange}},
 	} {
 		out := make([]Fetched, 1)
 		m.Fetch(t.Context(), Reader{ReplicaID: Consumer, MaxBytes: 1 << 20},
@@ -260,6 +297,44 @@ func TestWhoReadsFromAFollower(t *testing.T) {
 		m.Fetch(t.Context(), c.rd, []Position{{Partition: p, LeaderEpoch: -1, LastFetchedEpoch: -1}}, out)
 		if !errors.Is(out[0].Err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, out[0].Err, c.want)
+		}
+	}
+}
+
+// A follower copies what nobody may read yet, and needs no list of what was aborted.
+func TestAnOpenTransactionIsNotForReadersOfCommittedRecords(t *testing.T) {
+	m := newManager(t, nil)
+	p := mustLead(t, m, state{self, 0, []int32{self}, []int32{self, 2}, topic.NewID()})
+	b := record.NewBuilder(record.Compression{}, 1<<20)
+	if err := b.Append(time.Now().UnixMilli(), nil, []byte("a"), nil); err != nil {
+		t.Fatal(err)
+	}
+	open, err := b.Finish(&record.Producer{ID: 1, Transactional: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.AppendAsLeader(open, 1, storage.AppendOptions{Origin: storage.Client, ProduceVersion: 9, TransactionVerified: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		rd      Reader
+		latest  int64
+		aborted bool // the answer has a list of them, if an empty one
+	}{
+		{"a reader of everything", Reader{ReplicaID: Consumer}, 1, false},
+		{"a reader of what is committed", Reader{ReplicaID: Consumer, Committed: true}, 0, true},
+		{"a follower, whatever it says", Reader{ReplicaID: 2, Committed: true}, 1, false},
+	} {
+		c.rd.MaxBytes = 1 << 20
+		out := make([]Fetched, 1)
+		m.Fetch(t.Context(), c.rd, []Position{{Partition: p, MaxBytes: 1 << 20, LeaderEpoch: -1, LastFetchedEpoch: -1}}, out)
+		release(out)
+		if got := out[0]; got.Err != nil || (got.Region.N > 0) != (c.latest > 0) || (got.Aborted != nil) != c.aborted {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		if found, err := p.OffsetFor(Latest, c.rd, -1); err != nil || found.Offset != c.latest {
+			t.Errorf("%s: latest is %+v, %v", c.name, found, err)
 		}
 	}
 }

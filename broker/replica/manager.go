@@ -18,9 +18,10 @@ import (
 type Options struct {
 	BrokerID int32
 	Storage  *storage.Manager
-	// RefreshTopic reads a topic's configuration once more before its first log is made here: a new topic brings
-	// its configuration along without a notification.
-	RefreshTopic func(topic string)
+	// RefreshTopics reads topics' configurations once more before their first logs are made here: a new topic
+	// brings its configuration along without a notification. It is called once for a request, and must not wait
+	// long: the controller's next request waits behind it.
+	RefreshTopics func(topics []string)
 
 	// Alive tells whether the last UpdateMetadata names a broker.
 	Alive func(broker int32) bool

@@ -43,7 +43,7 @@ func newManager(t *testing.T, properties map[string]string) *Manager {
 			t.Error(err)
 		}
 	})
-	m := NewManager(Options{BrokerID: self, Storage: store, RefreshTopic: func(string) {}, Logger: zap.NewNop(),
+	m := NewManager(Options{BrokerID: self, Storage: store, RefreshTopics: func([]string) {}, Logger: zap.NewNop(),
 		Alive: func(int32) bool { return true }, LeaderAddr: func(int32) (string, bool) { return "", false },
 		ReplicaLagTimeMax: 30 * time.Second})
 	t.Cleanup(m.Stop)

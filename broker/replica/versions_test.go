@@ -3,6 +3,7 @@ package replica
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/zurau/zurau/broker/kerr"
@@ -113,5 +114,26 @@ func TestStopReplicaIsUnderstoodInEveryVersion(t *testing.T) {
 				t.Errorf("version %d: asked to delete: %v, deleted: %v", version, remove, gone)
 			}
 		}
+	}
+}
+
+func TestConfigurationsOfNewTopicsAreReadInOneRound(t *testing.T) {
+	m := newManager(t, nil)
+	var rounds [][]string
+	m.RefreshTopics = func(topics []string) { rounds = append(rounds, topics) }
+	tell := func(epoch int32, names ...string) {
+		req := kmsg.NewPtrLeaderAndISRRequest()
+		req.Version = 4
+		for _, name := range names {
+			req.TopicStates = append(req.TopicStates, kmsg.LeaderAndISRRequestTopicState{Topic: name,
+				PartitionStates: []kmsg.LeaderAndISRRequestTopicPartition{leadOf(name, 0, epoch)}})
+		}
+		m.LeaderAndIsr(req)
+	}
+	tell(0, "t", "../t", "u")
+	tell(1, "t", "u") // their logs are here
+	tell(2, "u", "v")
+	if want := [][]string{{"t", "u"}, {"v"}}; !cmp.Equal(rounds, want) {
+		t.Errorf("read %v, want %v", rounds, want)
 	}
 }

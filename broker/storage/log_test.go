@@ -165,6 +165,8 @@ func TestAFollowerRefusesWhatItsLeaderCannotHaveSent(t *testing.T) {
 		{"an incomplete tail is left out", slices.Concat(good(4), good(6)[:50]), 0, 6},
 		{"nothing", nil, 0, 4},
 		{"a bad checksum", broken, kerr.CorruptMessage.Code, 4},
+		{"a batch that begins with the last offset of the one before", slices.Concat(good(4), good(5)),
+			kerr.CorruptMessage.Code, 4},
 		{"offsets that go back", slices.Concat(good(6), good(4)), kerr.CorruptMessage.Code, 4},
 		{"an offset that is there already", good(3), kerr.OffsetOutOfRange.Code, 4},
 	} {
@@ -181,6 +183,26 @@ func TestAFollowerRefusesWhatItsLeaderCannotHaveSent(t *testing.T) {
 	}
 }
 
+func TestOfBatchesWithTheSameTimestampTheFirstCounts(t *testing.T) {
+	later := record.Batch(batchOf(2, 1700000000000))
+	later.SetBaseOffset(6)
+	both := slices.Concat(batchOf(2, 1700000000000), later)
+	_, a, err := inspect(both)
+	if err != nil || a.maxTimestamp != 1700000000001 || a.maxTimestampOffset != 1 {
+		t.Errorf("%+v, %v", a, err)
+	}
+	l := createLog(t, openManager(t, plain(), t.TempDir()))
+	if _, err := l.AppendAsFollower(both); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.mu.segments[0].recover(l.Config(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if timestamp, offset, err := l.mu.segments[0].maxTimestamp(); err != nil || timestamp != 1700000000001 || offset != 1 {
+		t.Errorf("after recovery: %d at %d, %v", timestamp, offset, err)
+	}
+}
+
 func TestAnEmptyFollowerTakesABatchThatBeginsBeforeItsLogStart(t *testing.T) {
 	l := createLog(t, openManager(t, plain(), t.TempDir()))
 	if err := l.TruncateFullyAndStartAt(15); err != nil {
@@ -193,6 +215,14 @@ func TestAnEmptyFollowerTakesABatchThatBeginsBeforeItsLogStart(t *testing.T) {
 	}
 	if v := l.View(); v.LogEndOffset != 20 || v.LogStartOffset != 10 || l.mu.segments[0].base != 10 {
 		t.Errorf("%+v, first segment %d", v, l.mu.segments[0].base)
+	}
+
+	l = createLog(t, openManager(t, plain(), t.TempDir()))
+	if err := l.TruncateFullyAndStartAt(20); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.AppendAsFollower(b); !errors.Is(err, kerr.OffsetOutOfRange) || l.View().LogEndOffset != 20 {
+		t.Errorf("a batch that ends before the log start: %v, %+v", err, l.View())
 	}
 }
 
@@ -452,6 +482,14 @@ func TestTheTopicIDIsKeptAndNeverChanges(t *testing.T) {
 	}
 	if got := openManager(t, plain(), dir).Log(tp0).TopicID(); got != id {
 		t.Errorf("after a restart %v, want %v", got, id)
+	}
+}
+
+func TestTheTopicIDIsDurableBeforeTheFirstRecord(t *testing.T) {
+	l := createLog(t, openManager(t, plain(), t.TempDir()))
+	leaderAppend(t, l, batchOf(1, 1700000000000))
+	if id, err := readPartitionMetadata(osFS{}, l.dir); err != nil || id != l.TopicID() || id.IsZero() {
+		t.Errorf("the file has topic id %v, the log %v, %v", id, l.TopicID(), err)
 	}
 }
 

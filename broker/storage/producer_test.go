@@ -58,6 +58,9 @@ func TestSequencesOfAnIdempotentProducer(t *testing.T) {
 				if kerr.CodeOf(err) != b.code || b.first >= 0 && (info.FirstOffset != b.first || info.LastOffset != b.first+int64(b.n)-1) {
 					t.Fatalf("batch %d: %+v, %v", i, info, err)
 				}
+				if stamp := 1700000000000 + int64(b.n) - 1; b.repeat && info.LogAppendTime != stamp {
+					t.Errorf("batch %d: a repeat is answered with the time %d, the batch has %d", i, info.LogAppendTime, stamp)
+				}
 				if info.Duplicate != b.repeat || (b.repeat || err != nil) != (l.View().LogEndOffset == end) {
 					t.Errorf("batch %d: duplicate %v, log end %d then %d", i, info.Duplicate, end, l.View().LogEndOffset)
 				}

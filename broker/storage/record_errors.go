@@ -85,8 +85,12 @@ func (o ValidateOptions) blame(b record.Batch) error {
 		"showing the first three errors at most: %s", total, summary(listed)), listed}
 }
 
-// stampedByClient refuses a batch that claims the broker's stamp on a topic where the broker stamps.
-func (o ValidateOptions) stampedByClient() error {
+// stampedByClient refuses a batch of count records that claims the stamp only the broker gives.
+func stampedByClient(count int32) error {
 	const message = "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime."
-	return &RecordErrors{errBadTimestamp, []RecordError{{0, message}}}
+	listed := make([]RecordError, min(count, listedRecordErrors))
+	for i := range listed {
+		listed[i] = RecordError{int32(i), message}
+	}
+	return &RecordErrors{errBadTimestamp, listed}
 }

@@ -169,66 +169,95 @@ type recovered struct {
 
 // recover reads the segment through. Its indexes are made anew; the producer state and the epochs take the
 // batches in, where given. The file ends behind the last sound batch afterwards. Java: LogSegment.recover.
-func (s *segment) recover(conf *config.Topic, p *producerState, epochs *epochCache) (found recovered, err error) {
-	f, err := s.handle()
+func (s *segment) recover(conf *config.Topic, p *producerState, epochs *epochCache) (recovered, error) {
+	w := recovery{s: s, producers: p, epochs: epochs, indexInterval: int64(conf.IndexIntervalBytes)}
+	w.found.end, w.maxTimestamp, w.maxOffset = s.base, record.NoTimestamp, s.base
+	f, size, err := w.begin()
 	if err != nil {
-		return found, err
+		return w.found, err
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return found, err
-	}
-	if err := errors.Join(s.offsets.create(), s.times.create()); err != nil {
-		return found, err
-	}
-	if p != nil {
-		if err := s.txns.reset(); err != nil {
-			return found, err
-		}
-	}
-	found.end = s.base
-	maxTimestamp, maxOffset := record.NoTimestamp, s.base
-	sinceIndex, sound := int64(0), int64(0) // sound: the file is good up to there
-	r := batchReader{f: f, end: info.Size(), check: true}
+	r := batchReader{f: f, end: size, check: true}
+	sound := int64(0) // the file is good up to there
 	for {
 		b, position, err := r.next()
 		if err == nil && b != nil {
-			err = s.fits(b, found.end, position > 0)
+			err = s.fits(b, w.found.end, position > 0)
 		}
 		if err != nil && !isLogDamage(err) {
-			return found, err
+			return w.found, err
 		}
 		if err != nil || b == nil {
-			found.why = err
+			w.found.why = err
 			break
 		}
-		if ts := b.MaxTimestamp(); ts > maxTimestamp {
-			maxTimestamp, maxOffset = ts, b.LastOffset()
+		if err := w.take(b, position); err != nil {
+			return w.found, err
 		}
-		if position == 0 {
-			s.firstTimestamp = b.MaxTimestamp()
-		}
-		if sinceIndex > int64(conf.IndexIntervalBytes) {
-			if err := s.offsets.append(b.LastOffset(), position); err != nil {
-				return found, err
-			}
-			if _, err := s.times.maybeAppend(maxTimestamp, maxOffset); err != nil {
-				return found, err
-			}
-			sinceIndex = 0
-		}
-		sinceIndex += int64(b.SizeBytes())
-		if epochs != nil && b.Magic() >= 2 && b.LeaderEpoch() > epochs.latest() {
-			found.epochs = epochs.assign(b.LeaderEpoch(), b.BaseOffset()) || found.epochs
-		}
-		if p != nil {
-			if err := applyBatch(p, s, b); err != nil {
-				return found, err
-			}
-		}
-		found.end, sound = b.NextOffset(), r.position
+		sound = r.position
 	}
-	return found, s.endAt(sound, info.Size(), maxTimestamp, maxOffset, &found)
+	w.found.cut = size - sound
+	return w.found, s.endAt(sound, w.found.cut, w.maxTimestamp, w.maxOffset)
+}
+
+// recovery is a segment being read through.
+type recovery struct {
+	s             *segment
+	producers     *producerState // nil: they do not take part
+	epochs        *epochCache    // nil: they do not take part
+	indexInterval int64          // bytes between two index entries
+	sinceIndex    int64          // bytes since the last one
+
+	maxTimestamp int64 // ms, the largest so far
+	maxOffset    int64 // last offset of the earliest batch that has it
+	found        recovered
+}
+
+// begin empties what is made anew, and tells how long the file is.
+func (w *recovery) begin() (f file, size int64, err error) {
+	if f, err = w.s.handle(); err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := errors.Join(w.s.offsets.create(), w.s.times.create()); err != nil {
+		return nil, 0, err
+	}
+	if w.producers != nil {
+		err = w.s.txns.reset()
+	}
+	return f, info.Size(), err
+}
+
+// take brings a sound batch at position into indexes, epochs and producer state.
+func (w *recovery) take(b record.Batch, position int64) error {
+	if ts := b.MaxTimestamp(); ts > w.maxTimestamp {
+		w.maxTimestamp, w.maxOffset = ts, b.LastOffset()
+	}
+	if position == 0 {
+		w.s.firstTimestamp = b.MaxTimestamp()
+	}
+	if w.sinceIndex > w.indexInterval {
+		if err := w.s.offsets.append(b.LastOffset(), position); err != nil {
+			return err
+		}
+		if _, err := w.s.times.maybeAppend(w.maxTimestamp, w.maxOffset); err != nil {
+			return err
+		}
+		w.sinceIndex = 0
+	}
+	w.sinceIndex += int64(b.SizeBytes())
+	if w.epochs != nil && b.Magic() >= 2 && b.LeaderEpoch() > w.epochs.latest() {
+		w.found.epochs = w.epochs.assign(b.LeaderEpoch(), b.BaseOffset()) || w.found.epochs
+	}
+	if w.producers != nil {
+		if err := applyBatch(w.producers, w.s, b); err != nil {
+			return err
+		}
+	}
+	w.found.end = b.NextOffset()
+	return nil
 }
 
 // fits tells whether a sound batch can be the next one of this segment.
@@ -245,16 +274,15 @@ func (s *segment) fits(b record.Batch, next int64, notFirst bool) error {
 	return nil
 }
 
-// endAt cuts the file behind the last sound batch and closes the indexes.
-func (s *segment) endAt(end, size, maxTimestamp, maxOffset int64, found *recovered) error {
-	found.cut = size - end
+// endAt makes the segment end at position end, cut bytes before the end of its file, and closes the indexes.
+func (s *segment) endAt(end, cut, maxTimestamp, maxOffset int64) error {
 	s.size.Store(end)
 	s.mu.Lock()
 	s.mu.maxTimestamp, s.mu.maxOffset = maxTimestamp, maxOffset
 	f := s.mu.file
 	s.mu.Unlock()
 	s.unsynced = true
-	if found.cut > 0 {
+	if cut > 0 {
 		if err := f.Truncate(end); err != nil {
 			return err
 		}

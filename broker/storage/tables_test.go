@@ -36,6 +36,8 @@ func TestDeletable(t *testing.T) {
 		{"a young segment protects those behind it", func(f *retentionFacts) { f.retentionMS = 7500 },
 			func(s []segmentFacts) { s[0].largestTimestamp = 99999 }, 0},
 		{"nothing at or behind the high watermark", func(f *retentionFacts) { f.retentionMS, f.highWatermark = 0, 25 }, nil, 2},
+		{"not a segment that ends one behind the high watermark",
+			func(f *retentionFacts) { f.retentionMS, f.highWatermark = 0, 29 }, nil, 2},
 		{"an empty active segment stays", func(f *retentionFacts) { f.retentionMS = 0 },
 			func(s []segmentFacts) { s[3].size = 0 }, 3},
 		{"size counts what the log start leaves", func(f *retentionFacts) { f.logStart, f.bytes = 20, 200 }, nil, 2},

@@ -259,14 +259,14 @@ func checkRecords(b record.Batch, s record.Survey, o ValidateOptions) error {
 	stamped := b.TimestampType() == record.LogAppendTime
 	if o.Config.LogAppendTime() {
 		if stamped {
-			return o.stampedByClient()
+			return stampedByClient(s.Count)
 		}
 		if !keyless {
 			return nil
 		}
 	} else {
 		if stamped && b.MaxTimestamp() == record.NoTimestamp {
-			return o.stampedByClient()
+			return stampedByClient(s.Count)
 		}
 		w := boundsAt(o.NowMS, o.Config)
 		late := s.MaxTimestamp > w.to || s.MinTimestamp < w.from

@@ -349,6 +349,21 @@ func TestTimestampsOutOfBoundsAreNamed(t *testing.T) {
 	}
 }
 
+func TestEveryRecordWithTheStampOfABrokerIsNamed(t *testing.T) {
+	stamped := patched(keyed(t, validationTime, "a", "b", "c"), 21, 0, 8)
+	_, err := Validate(stamped, validOptions(func(_ *ValidateOptions, c *config.Topic) {
+		c.MessageTimestampType = "LogAppendTime"
+	}))
+	var bad *RecordErrors
+	if !errors.As(err, &bad) || kerr.CodeOf(err) != kerr.InvalidTimestamp.Code {
+		t.Fatal(err)
+	}
+	const text = "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime."
+	if diff := cmp.Diff([]RecordError{{0, text}, {1, text}, {2, text}}, bad.Records); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestABombIsRefused(t *testing.T) {
 	for codec := record.Gzip; codec <= record.Zstd; codec++ {
 		b := record.NewBuilder(record.Compression{Codec: codec, Level: record.DefaultLevel}, math.MaxInt32)

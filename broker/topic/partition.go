@@ -31,8 +31,8 @@ func ParseDir(name string) (Partition, error) {
 	if i <= 0 || i == len(name)-1 {
 		return Partition{}, fmt.Errorf("%q is not of the form topic-partition", name)
 	}
-	id, err := strconv.ParseInt(name[i+1:], 10, 32)
-	if err != nil || id < 0 {
+	id, err := strconv.ParseUint(name[i+1:], 10, 31) // without a sign: "t-+1" is not how we write t-1
+	if err != nil {
 		return Partition{}, fmt.Errorf("%q does not end in a partition number", name)
 	}
 	return Partition{Topic: name[:i], ID: int32(id)}, nil

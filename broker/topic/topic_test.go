@@ -14,7 +14,7 @@ func TestParseDirReadsBackWhatStringWrites(t *testing.T) {
 			t.Errorf("ParseDir(%q) = %v, %v", p.String(), got, err)
 		}
 	}
-	for _, bad := range []string{"", "t", "-0", "t-", "t-x", "t-2147483648", "lost+found"} {
+	for _, bad := range []string{"", "t", "-0", "t-", "t-x", "t-2147483648", "t-+1", "lost+found"} {
 		if got, err := ParseDir(bad); err == nil {
 			t.Errorf("ParseDir(%q) = %v, want an error", bad, got)
 		}
@@ -46,6 +46,25 @@ func TestIDTextGoesBothWays(t *testing.T) {
 	for _, bad := range []string{"", "abc", strings.Repeat("!", 22), strings.Repeat("A", 23)} {
 		if _, err := ParseID(bad); err == nil {
 			t.Errorf("ParseID(%q) passed", bad)
+		}
+	}
+}
+
+func TestPartitionsAreOrderedByTopicAndThenByNumber(t *testing.T) {
+	sorted := []Partition{{"a", 0}, {"a", 2}, {"a", 10}, {"b", 1}}
+	for i, p := range sorted {
+		for j, q := range sorted {
+			if got := p.Compare(q); got < 0 != (i < j) || got > 0 != (i > j) {
+				t.Errorf("%v against %v: %d", p, q, got)
+			}
+		}
+	}
+}
+
+func TestTheBrokersOwnTopicsAreTwo(t *testing.T) {
+	for name, internal := range map[string]bool{"__consumer_offsets": true, "__transaction_state": true, "__mine": false, "t": false} {
+		if IsInternal(name) != internal {
+			t.Errorf("%s is internal: %v", name, !internal)
 		}
 	}
 }

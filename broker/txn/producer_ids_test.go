@@ -77,3 +77,29 @@ func TestAPreparedBlockIsFetchedBeforeAnybodyAsks(t *testing.T) {
 		t.Errorf("the first id is %d, %v", id, err)
 	}
 }
+
+func TestTheNextBlockIsFetchedWhileTheLastTenthIsInUse(t *testing.T) {
+	var blocks atomic.Int64
+	p := NewProducerIDs(func(context.Context) (Block, error) {
+		return Block{First: blocks.Add(1) * 100, Size: 100}, nil
+	}, zap.NewNop())
+	p.Start()
+	defer p.Stop()
+	take := func(n int) {
+		for range n {
+			if _, err := p.Next(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	take(89)
+	if n := blocks.Load(); n != 1 {
+		t.Fatalf("%d blocks were fetched for 89 ids of 100", n)
+	}
+	take(1)
+	for end := time.Now().Add(10 * time.Second); blocks.Load() != 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the next block is not fetched before the last id is gone")
+		}
+	}
+}

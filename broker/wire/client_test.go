@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,12 +107,13 @@ func TestClientRefusesAForeignResponse(t *testing.T) {
 	tests := []struct {
 		name   string
 		answer []byte
+		why    string
 	}{
-		{"another correlation id", frame(4, 99)},
-		{"a negative size", frame(-1, 1)},
-		{"a size no header fits in", frame(3, 1)},
-		{"a size beyond the limit", frame(1<<20, 1)},
-		{"a body cut short", append(frame(8, 1), 0, 0)},
+		{"another correlation id", frame(4, 99), "response 99 to request 1"},
+		{"a negative size", frame(-1, 1), "response of -1 bytes"},
+		{"a size no header fits in", frame(3, 1), "response of 3 bytes"},
+		{"a size beyond the limit", frame(1001, 1), "response of 1001 bytes"},
+		{"a body cut short", append(frame(8, 1), 0, 0), "unexpected EOF"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -134,8 +136,8 @@ func TestClientRefusesAForeignResponse(t *testing.T) {
 				_, _ = nc.Write(tt.answer)
 			}()
 			c := connected(t, l.Addr().String(), ClientOptions{MaxResponseSize: 1000, Timeout: within})
-			if resp, err := c.Do(context.Background(), metadataRequest(1)); err == nil {
-				t.Errorf("got %+v, want an error", resp)
+			if resp, err := c.Do(context.Background(), metadataRequest(1)); err == nil || !strings.Contains(err.Error(), tt.why) {
+				t.Errorf("got %+v, %v; want %q", resp, err, tt.why)
 			}
 			<-done
 		})

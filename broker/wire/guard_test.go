@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -234,4 +235,45 @@ func FuzzGuard(f *testing.F) {
 			t.Errorf("%d bytes decoded became %d", len(b), len(again))
 		}
 	})
+}
+
+func TestGuardBoundsTags(t *testing.T) {
+	// topics is a Metadata v9 of n topics without a name, each with some tags that nobody knows and that hold nothing.
+	topics := func(n, tags int) []byte {
+		b := binary.AppendUvarint(nil, uint64(n+1))
+		for range n {
+			b = append(b, 1)
+			b = binary.AppendUvarint(b, uint64(tags))
+			for tag := range tags {
+				b = binary.AppendUvarint(b, uint64(100+tag%20))
+				b = append(b, 0)
+			}
+		}
+		return append(b, 0, 0, 0, 0)
+	}
+	for _, c := range []struct {
+		name      string
+		n, tags   int
+		wantError string
+	}{
+		{"as many as a section may have", 1, maxTags, ""},
+		{"one more", 1, maxTags + 1, "257 tagged fields in one section"},
+		{"few each, and too many to keep all together", 500, maxTags, "too much memory"},
+	} {
+		err := guard(3, 9, topics(c.n, c.tags), 0)
+		if (err == nil) != (c.wantError == "") || err != nil && !strings.Contains(err.Error(), c.wantError) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.wantError)
+		}
+	}
+	// The tags of a header are counted too, and none of them is known.
+	head := []byte{0, 3, 0, 9, 0, 0, 0, 1, 0xff, 0xff}
+	for _, n := range []int{maxTags, maxTags + 1} {
+		frame := binary.AppendUvarint(bytes.Clone(head), uint64(n))
+		for range n {
+			frame = append(frame, 100, 0)
+		}
+		if _, _, err := parseHeader(frame); (err == nil) != (n == maxTags) {
+			t.Errorf("%d tags in a header: %v", n, err)
+		}
+	}
 }

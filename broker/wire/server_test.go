@@ -228,6 +228,30 @@ func TestConnectionsPerAddressAreLimited(t *testing.T) {
 	again.receive()
 }
 
+func TestAListenerHasALimitOfItsOwn(t *testing.T) {
+	s := startServer(t, echo, func(o *ServerOptions) { o.Listeners[0].MaxConnections = 1 })
+	for range 3 { // each gets the place of the one before
+		first, second := dial(t, s), dial(t, s)
+		first.request(metadataRequest(1), 1)
+		first.receive()
+		second.request(metadataRequest(1), 2)
+		_ = second.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if n, _ := second.Read(make([]byte, 1)); n != 0 {
+			t.Fatal("a second connection was served beyond the listener's max.connections")
+		}
+		_ = first.Close()
+		_ = second.SetReadDeadline(time.Now().Add(within))
+		second.receive()
+		_ = second.Close()
+		eventually(t, "the place is free", func() bool { return s.ConnectionCount() == 0 })
+	}
+	s.admission.mu.Lock()
+	defer s.admission.mu.Unlock()
+	if len(s.admission.mu.byIP) != 0 || s.admission.mu.total != 0 {
+		t.Errorf("nobody is connected, and there are %d of %v", s.admission.mu.total, s.admission.mu.byIP)
+	}
+}
+
 func TestAnOverrideRaisesTheLimitOfOneAddress(t *testing.T) {
 	s := startServer(t, echo, func(o *ServerOptions) {
 		o.MaxConnectionsPerIP = 0
@@ -264,7 +288,7 @@ func TestInterBrokerListenerEvictsTheQuietestClientOfAFullServer(t *testing.T) {
 		o.Listeners = append(o.Listeners, Listener{Name: "INTERNAL", SecurityProtocol: "PLAINTEXT", Host: "127.0.0.1"})
 		o.InterBrokerListener, o.MaxConnections = "INTERNAL", 2
 	})
-	quiet, busy := dial(t, s), dial(t, s)
+	busy, quiet := dial(t, s), dial(t, s) // who came first is not who was quiet first
 	quiet.request(metadataRequest(1), 1)
 	quiet.receive()
 	for start := time.Now(); time.Since(start) < 5*time.Millisecond; { // lastActive counts milliseconds

@@ -85,20 +85,20 @@ func (s *script) command(t *testing.T, d *datadriven.TestData) string {
 		_, err := c.recv()
 		return ending(err)
 	case "until-gone": // until-gone /path: wait until there is no such node
-		for deadline := time.Now().Add(rawDeadline); time.Now().Before(deadline); {
+		answer := ""
+		await(t, args.path+" goes", func() bool {
 			var e encoder
 			e.string(args.path)
 			e.bool(false)
-			r, err := c.call(opExists, e.b)
-			if err != nil {
-				return ending(err)
+			switch r, err := c.call(opExists, e.b); {
+			case err != nil:
+				answer = ending(err)
+			case r.code == codeNoNode:
+				answer = "gone"
 			}
-			if r.code == codeNoNode {
-				return "gone"
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		return "still there"
+			return answer != ""
+		})
+		return answer
 	}
 	op, known := scriptOps[d.Cmd]
 	if !known {

@@ -3,9 +3,9 @@
 package interop
 
 import (
-	"os"
+	"fmt"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,47 +13,98 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/zurau/zurau/broker/brokertest"
+	"github.com/zurau/zurau/broker/brokertest/zklog"
 	"github.com/zurau/zurau/zkmeta"
 	"github.com/zurau/zurau/zkmeta/zkserver"
 )
 
-// TestTheOrderOfZooKeeperWritesIsKafkas compares what a broker of ours writes in the life of a topic, in order, with
-// captures of Apache Kafka's transactions (testdata/zkops). Ours are read from our server's transaction log by
-// ZooKeeper's own tool, which so proves that it can. The captured brokers were three: compared are kinds of writes, in
-// which repetition counts once; the controller's own tests compare a life of three brokers in every field.
-func TestTheOrderOfZooKeeperWritesIsKafkas(t *testing.T) {
+// TestTheZooKeeperWritesOfABrokerAreKafkas leads a broker of Apache Kafka and one of ours through the same life, each on
+// a ZooKeeper server of ours, and compares what the two wrote, from the transaction logs: every transaction, every
+// field, in order. The captured life of three brokers (golden/zkops) is compared by the controller's own tests.
+func TestTheZooKeeperWritesOfABrokerAreKafkas(t *testing.T) {
 	for version, level := range map[string]string{kafkaOld: "2.8", kafkaNew: "3.9"} {
 		t.Run(version, func(t *testing.T) {
 			dir := t.TempDir()
-			zk := startOurZooKeeper(t, zkserver.Options{Dir: dir, Addr: "127.0.0.1:0", TickTime: 500 * time.Millisecond})
-			connect := zk.Addr().String()
-			c := brokertest.Start(t, brokertest.ZooKeeper(connect), brokertest.Property("inter.broker.protocol.version", level))
-			z, admin := zkSession(t, connect), adminOf(t, c.Bootstrap()[0])
-			// The captured tools came after the controller had done what follows a request; so do we.
-			await(t, 15*time.Second, "the last write of the start", func() bool { return z.has(t, zkmeta.FeaturePath) })
-			create(t, admin, "t", 3, nil)
-			await(t, 15*time.Second, "the partitions", func() bool { return z.has(t, "/brokers/topics/t/partitions/2/state") })
-			setConfig(t, admin, "t", "retention.ms", "1000000")
-			await(t, 15*time.Second, "the notification", func() bool { return z.has(t, "/config/changes/config_change_0000000000") })
-			if answers, err := admin.UpdatePartitions(t.Context(), 4, "t"); err != nil || answers.Error() != nil {
-				t.Fatal(err, answers.Error())
-			}
-			await(t, 15*time.Second, "one partition more", func() bool { return z.has(t, "/brokers/topics/t/partitions/3/state") })
-			deleteTopic(t, admin, "t")
-			await(t, 15*time.Second, "the deletion", func() bool {
-				return !z.has(t, "/brokers/topics/t") && !z.has(t, "/admin/delete_topics/t")
+			want, _ := writesOfALife(t, func(connect string) (string, func()) {
+				b := startKafka(t, version, 0, connect, "log.dirs="+dir)
+				return b.addr, b.stop
 			})
-
-			var want []string
-			for _, phase := range []string{"01", "04", "05", "06", "16"} {
-				want = append(want, capturedWrites(t, version, phase)...)
+			dir = t.TempDir()
+			got, logs := writesOfALife(t, func(connect string) (string, func()) {
+				c := brokertest.Start(t, brokertest.ZooKeeper(connect), brokertest.Property("inter.broker.protocol.version", level),
+					brokertest.Property("log.dirs", dir))
+				return c.Bootstrap()[0], c.Node(0).Stop
+			})
+			// Blocks of producer ids are taken beside what the controller does.
+			wantBlocks, want := blocksApart(want)
+			gotBlocks, got := blocksApart(got)
+			if diff := cmp.Diff(wantBlocks, gotBlocks); diff != "" {
+				t.Errorf("blocks of producer ids, Kafka (-) and we (+):\n%s", diff)
 			}
-			got := loggedWrites(t, filepath.Join(dir, "version-2"))
-			if diff := cmp.Diff(writeKinds(want), writeKinds(got)); diff != "" {
+			if diff := cmp.Diff(zklog.InOurOrder(want, got), got); diff != "" {
 				t.Errorf("Kafka (-) and we (+):\n%s", diff)
 			}
+			t.Logf("%d writes are compared", len(got)+len(gotBlocks))
+			javaReads(t, logs)
 		})
 	}
+}
+
+// writesOfALife starts a broker on a ZooKeeper server of its own, has topics made, altered and deleted, stops and
+// starts it again, and gives what it wrote, and the folder of the logs.
+func writesOfALife(t *testing.T, start func(connect string) (bootstrap string, stop func())) ([]zklog.Write, string) {
+	t.Helper()
+	dir := t.TempDir()
+	zk := startOurZooKeeper(t, zkserver.Options{Dir: dir, Addr: "127.0.0.1:0", TickTime: 500 * time.Millisecond})
+	connect := zk.Addr().String()
+	bootstrap, stop := start(connect)
+	z, admin := zkSession(t, connect), adminOf(t, bootstrap)
+	// Each step waits for the last write of the one before.
+	until := func(path string, there bool) {
+		t.Helper()
+		await(t, 15*time.Second, path, func() bool { return z.has(t, path) == there })
+	}
+	until(zkmeta.FeaturePath, true)
+	create(t, admin, "t", 3, nil)
+	until("/brokers/topics/t/partitions/2/state", true)
+	setConfig(t, admin, "t", "retention.ms", "1000000")
+	until("/config/changes/config_change_0000000000", true)
+	if answers, err := admin.UpdatePartitions(t.Context(), 4, "t"); err != nil || answers.Error() != nil {
+		t.Fatal(err, answers.Error())
+	}
+	until("/brokers/topics/t/partitions/3/state", true)
+	initProducerID(t, bootstrap)
+	create(t, admin, "stays", 2, map[string]string{"retention.ms": "2000000"})
+	until("/brokers/topics/stays/partitions/1/state", true)
+	deleteTopic(t, admin, "t")
+	until("/admin/delete_topics/t", false)
+	until("/brokers/topics/t", false)
+	stop()
+	bootstrap, stop = start(connect)
+	until(zkmeta.ControllerPath, true)
+	admin = adminOf(t, bootstrap)
+	await(t, 15*time.Second, "the broker to be told of its topic", func() bool {
+		topics, err := admin.ListTopics(t.Context(), "stays")
+		return err == nil && topics["stays"].Err == nil
+	})
+	setConfig(t, admin, "stays", "retention.ms", "3000000") // comes last
+	until("/config/changes/config_change_0000000001", true)
+	stop()
+
+	transactions, err := zklog.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[int64]string{}
+	for _, transaction := range transactions {
+		for _, op := range transaction.Ops {
+			if op.Verb == "create" && op.Path == "/brokers/ids/0" {
+				names[transaction.Session] = "broker-0"
+			}
+		}
+	}
+	writes := zklog.Writes(transactions, names, zklog.Identities{})
+	return slices.DeleteFunc(writes, func(w zklog.Write) bool { return w.By == "tool" }), filepath.Join(dir, "version-2")
 }
 
 // has tells whether a znode exists.
@@ -62,104 +113,34 @@ func (z znodes) has(t *testing.T, path string) bool {
 	return err == nil && stat != nil
 }
 
-// capturedWrites reads a capture: columns group, by, multi, op, path, detail, data. A group is a transaction; one that
-// failed is left out, for Kafka tries many a write to see whether it is needed.
-func capturedWrites(t *testing.T, version, phase string) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join("testdata/zkops", version, phase+"-*.tsv"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("phase %s: %v, %v", phase, files, err)
-	}
-	text, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all, ops []string
-	group := ""
-	for _, line := range append(strings.Split(strings.TrimSpace(string(text)), "\n")[1:], "\t\t\t\t") {
-		f := strings.Split(line, "\t")
-		if f[0] != group {
-			all, ops, group = append(all, transaction(ops)...), nil, f[0]
+func blocksApart(writes []zklog.Write) (blocks, others []zklog.Write) {
+	for _, w := range writes {
+		if w.Op == "setData" && w.Path == zkmeta.ProducerIDBlockPath {
+			blocks = append(blocks, w)
+		} else {
+			others = append(others, w)
 		}
-		ops = append(ops, f[3]+" "+f[4])
 	}
-	return all
+	return blocks, others
 }
 
-var (
-	loggedHead = regexp.MustCompile(`(?m)^\d+/\d+/\d+, .* zxid 0x[0-9a-f]+ (\w+) ?`)
-	loggedPart = regexp.MustCompile(`(create|setData|delete|check|error):[^/]*(/[\w./-]+)`)
-	loggedPath = regexp.MustCompile(`^/[\w./-]+`)
-)
-
-// loggedWrites has Java read our transaction logs.
-func loggedWrites(t *testing.T, dir string) []string {
+// javaReads has ZooKeeper's own tool read our transaction logs to their ends.
+func javaReads(t *testing.T, dir string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "log.*"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("logs in %s: %v, %v", dir, files, err)
 	}
-	var all []string
 	for _, file := range files {
 		out, err := execute(t, "", "java", append(jvmFlags[:len(jvmFlags):len(jvmFlags)], "-cp", jars(t, kafkaNew),
 			"org.apache.zookeeper.server.persistence.TxnLogToolkit", "-d", file)...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		// What follows a head may have line ends of its own.
-		heads := loggedHead.FindAllStringSubmatchIndex(out, -1)
-		for i, at := range heads {
-			end := len(out)
-			if i+1 < len(heads) {
-				end = heads[i+1][0]
+		for _, end := range []string{"create /consumers,", "EOF reached after", fmt.Sprintf("closeSession v{%s", "'/brokers/ids/0")} {
+			if !strings.Contains(out, end) {
+				t.Errorf("Java does not say %q of %s", end, file)
 			}
-			verb, rest := out[at[2]:at[3]], out[at[1]:end]
-			ops := []string{verb + " " + loggedPath.FindString(rest)}
-			if verb == "multi" {
-				ops = nil
-				for _, part := range loggedPart.FindAllStringSubmatch(rest, -1) {
-					ops = append(ops, part[1]+" "+part[2])
-				}
-			}
-			all = append(all, transaction(ops)...)
 		}
 	}
-	return all
-}
-
-// transaction gives the writes of one transaction, those checked against the controller's epoch marked so.
-func transaction(ops []string) []string {
-	prefix := ""
-	var writes []string
-	for _, op := range ops {
-		verb, path, _ := strings.Cut(op, " ")
-		switch {
-		case verb == "error":
-			return nil
-		case op == "check "+zkmeta.ControllerEpochPath:
-			prefix = "checked "
-		case path == zkmeta.ProducerIDBlockPath && verb == "setData":
-			// A broker below level 3.0 takes a block at its start, beside what the controller does.
-		case verb == "create" || verb == "setData" || verb == "delete":
-			writes = append(writes, prefix+op)
-		}
-	}
-	return writes
-}
-
-var partitionNumber = regexp.MustCompile(`/partitions/\d+(/state)?`)
-
-// writeKinds puts one letter for all partitions, takes the two deletions of a partition as one, and leaves repeats out.
-func writeKinds(writes []string) []string {
-	var kinds []string
-	for _, w := range writes {
-		kind := partitionNumber.ReplaceAllString(w, "/partitions/N$1")
-		if strings.Contains(kind, "delete ") {
-			kind = strings.TrimSuffix(kind, "/state")
-		}
-		if len(kinds) == 0 || kinds[len(kinds)-1] != kind {
-			kinds = append(kinds, kind)
-		}
-	}
-	return kinds
 }

@@ -1,7 +1,6 @@
 package zklog
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
@@ -117,35 +116,6 @@ func Writes(transactions []Transaction, names map[int64]string, ids Identities) 
 	}
 	return all
 }
-
-// Identities number the ids of topics as they are met, so that an id that changes shows although no two runs share one.
-type Identities map[string]string
-
-// decode reads a znode's data and masks the times and ids in it.
-func (ids Identities) decode(path, text string) any {
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	var o map[string]any
-	if d.Decode(&o) != nil || d.More() {
-		return text
-	}
-	for key, value := range o {
-		text, isText := value.(string)
-		switch {
-		case !isText:
-		case key == "timestamp" && allDigits.MatchString(text):
-			o[key] = "MS"
-		case key == "topic_id" && len(text) == 22, path == "/cluster/id" && key == "id" && len(text) == 22:
-			if ids[text] == "" {
-				ids[text] = fmt.Sprintf("ID %d", len(ids)+1)
-			}
-			o[key] = ids[text]
-		}
-	}
-	return o
-}
-
-var allDigits = regexp.MustCompile(`^[0-9]+$`)
 
 var stateOf = regexp.MustCompile(`^/brokers/topics/[^/]+/partitions/([0-9]+)/state$`)
 
