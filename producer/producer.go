@@ -64,6 +64,7 @@ type Producer struct {
 		freed    chan struct{}        // closed when buffered goes down; nil while nobody waits for it
 		sending  sync.WaitGroup       // calls of Send that have been let in; none is once closed is set
 		closed   bool
+		figures  map[string]float64 // at the end, when sarama forgets them; nil before
 	}
 }
 
@@ -167,11 +168,18 @@ func (p *Producer) Close() error {
 		return nil
 	}
 	close(p.closing)
+	figures := p.Metrics()
 	if async != nil {
 		p.mu.sending.Wait()
 		async.AsyncClose()
 		<-p.done
 	}
+	if atEnd := p.Metrics(); len(atEnd) >= len(figures) { // else sarama was quicker to forget its own
+		figures = atEnd
+	}
+	p.mu.Lock()
+	p.mu.figures = figures
+	p.mu.Unlock()
 	return p.client.Close()
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/zurau/zurau/broker/kerr"
 	"github.com/zurau/zurau/broker/record"
 	"github.com/zurau/zurau/broker/topic"
 )
@@ -67,13 +68,37 @@ func undecodable(what string, b []byte) *string {
 
 const deleted = "<DELETE>"
 
+// The newest versions of the coordinators' records in ZooKeeper mode. Later ones have tagged fields, of which kmsg would
+// count four thousand million in a record that is rubbish.
+const (
+	offsetKeyVersion   = 1 // and 0
+	groupKeyVersion    = 2
+	groupsValueVersion = 3 // of commits and groups
+	transactionVersion = 0 // of key and value
+)
+
+// readCoordinatorRecord reads the key or value b into v; a version above newest is an error.
+func readCoordinatorRecord(v interface{ ReadFrom([]byte) error }, b []byte, newest int) error {
+	if version := recordVersion(b); version < 0 || version > newest {
+		return kerr.New(kerr.InvalidRecord, "version %d is not one of ZooKeeper mode", version)
+	}
+	return v.ReadFrom(b)
+}
+
+// recordVersion is what a coordinator's key or value begins with, -1 for one too short to have it.
+func recordVersion(b []byte) int {
+	if len(b) < 2 {
+		return -1
+	}
+	return int(binary.BigEndian.Uint16(b))
+}
+
 // decodeOffsetRecord reads a record of __consumer_offsets (log-format.md 18.1).
 func decodeOffsetRecord(r *record.Record) (key, value *string) {
-	if len(r.Key) < 2 {
+	switch version := recordVersion(r.Key); {
+	case version < 0:
 		return undecodable("key", r.Key), nil
-	}
-	switch version := binary.BigEndian.Uint16(r.Key); {
-	case version <= 1:
+	case version <= offsetKeyVersion:
 		var k kmsg.OffsetCommitKey
 		if k.ReadFrom(r.Key) != nil {
 			return undecodable("key", r.Key), nil
@@ -81,7 +106,7 @@ func decodeOffsetRecord(r *record.Record) (key, value *string) {
 		partition := topic.Partition{Topic: k.Topic, ID: k.Partition}
 		key = kmsg.StringPtr(fmt.Sprintf("offset_commit::group=%s,partition=%s", k.Group, partition))
 		return key, offsetCommitText(r.Value)
-	case version == 2:
+	case version == groupKeyVersion:
 		var k kmsg.GroupMetadataKey
 		if k.ReadFrom(r.Key) != nil {
 			return undecodable("key", r.Key), nil
@@ -97,7 +122,7 @@ func offsetCommitText(b []byte) *string {
 		return kmsg.StringPtr(deleted)
 	}
 	var v kmsg.OffsetCommitValue
-	if v.ReadFrom(b) != nil {
+	if readCoordinatorRecord(&v, b, groupsValueVersion) != nil {
 		return undecodable("value", b)
 	}
 	text := fmt.Sprintf("offset=%d", v.Offset)
@@ -112,7 +137,7 @@ func groupMetadataText(b []byte) *string {
 		return kmsg.StringPtr(deleted)
 	}
 	var v kmsg.GroupMetadataValue
-	if v.ReadFrom(b) != nil {
+	if readCoordinatorRecord(&v, b, groupsValueVersion) != nil {
 		return undecodable("value", b)
 	}
 	var members []string
@@ -156,7 +181,7 @@ func assignmentText(protocolType string, b []byte) string {
 // decodeTransactionRecord reads a record of __transaction_state (log-format.md 18.2).
 func decodeTransactionRecord(r *record.Record) (key, value *string) {
 	var k kmsg.TxnMetadataKey
-	if k.ReadFrom(r.Key) != nil {
+	if readCoordinatorRecord(&k, r.Key, transactionVersion) != nil {
 		return undecodable("key", r.Key), nil
 	}
 	key = kmsg.StringPtr("transaction_metadata::transactionalId=" + k.TransactionalID)
@@ -164,7 +189,7 @@ func decodeTransactionRecord(r *record.Record) (key, value *string) {
 		return key, kmsg.StringPtr(deleted)
 	}
 	var v kmsg.TxnMetadataValue
-	if v.ReadFrom(r.Value) != nil {
+	if readCoordinatorRecord(&v, r.Value, transactionVersion) != nil {
 		return key, undecodable("value", r.Value)
 	}
 	var partitions []string

@@ -39,28 +39,14 @@ func (f coordinatorFormatter) write(w io.Writer, r *consumer.Record) error {
 	return err
 }
 
-// The versions of a key in __consumer_offsets say what the record is (log-format.md 18.1).
-const (
-	offsetKeyVersion = 1 // and 0
-	groupKeyVersion  = 2
-)
-
 // unreadable is what a record that does not parse ends the consumer with.
 func unreadable(what string, r *consumer.Record) error {
 	return &javaError{class: "java.lang.IllegalStateException",
 		message: fmt.Sprintf("The %s of %s at offset %d is not understood", what, r.Partition, r.Offset)}
 }
 
-// keyVersion is -1 for a key too short to have one.
-func keyVersion(key []byte) int {
-	if len(key) < 2 {
-		return -1
-	}
-	return int(key[0])<<8 | int(key[1])
-}
-
 func committedOffsetText(r *consumer.Record) (key, value string, err error) {
-	if version := keyVersion(r.Key); version < 0 || version > offsetKeyVersion {
+	if version := recordVersion(r.Key); version < 0 || version > offsetKeyVersion {
 		return "", "", nil
 	}
 	var k kmsg.OffsetCommitKey
@@ -72,7 +58,7 @@ func committedOffsetText(r *consumer.Record) (key, value string, err error) {
 		return key, "NULL", nil
 	}
 	v := kmsg.NewOffsetCommitValue()
-	if v.ReadFrom(r.Value) != nil {
+	if readCoordinatorRecord(&v, r.Value, groupsValueVersion) != nil {
 		return "", "", unreadable("value", r)
 	}
 	epoch, expires := "Optional.empty", "None"
@@ -87,7 +73,7 @@ func committedOffsetText(r *consumer.Record) (key, value string, err error) {
 }
 
 func groupText(r *consumer.Record) (key, value string, err error) {
-	if keyVersion(r.Key) != groupKeyVersion {
+	if recordVersion(r.Key) != groupKeyVersion {
 		return "", "", nil
 	}
 	var k kmsg.GroupMetadataKey
@@ -98,7 +84,7 @@ func groupText(r *consumer.Record) (key, value string, err error) {
 		return k.Group, "NULL", nil
 	}
 	v := kmsg.NewGroupMetadataValue()
-	if v.ReadFrom(r.Value) != nil {
+	if readCoordinatorRecord(&v, r.Value, groupsValueVersion) != nil {
 		return "", "", unreadable("value", r)
 	}
 	state, protocolType, protocol := "Stable", "None", ""
@@ -130,14 +116,14 @@ func groupText(r *consumer.Record) (key, value string, err error) {
 
 func transactionText(r *consumer.Record) (key, value string, err error) {
 	var k kmsg.TxnMetadataKey
-	if k.ReadFrom(r.Key) != nil {
+	if readCoordinatorRecord(&k, r.Key, transactionVersion) != nil {
 		return "", "", unreadable("key", r)
 	}
 	if r.Value == nil {
 		return k.TransactionalID, "NULL", nil
 	}
 	var v kmsg.TxnMetadataValue
-	if v.ReadFrom(r.Value) != nil {
+	if readCoordinatorRecord(&v, r.Value, transactionVersion) != nil {
 		return "", "", unreadable("value", r)
 	}
 	var partitions []string

@@ -196,7 +196,8 @@ func perfPayload(n int) []byte {
 }
 
 var dumpedTransaction = regexp.MustCompile(` key: transaction_metadata::transactionalId=(\S+) payload: ` +
-	`producerId:(\d+),producerEpoch:(\d+),state=(\w+),partitions=\[(.*)\],txnLastUpdateTimestamp=(\d+),txnTimeoutMs=(\d+)$`)
+	`producerId:(\d+),producerEpoch:(\d+),state=(\w+),partitions=\[(.*)\],` +
+	`txnLastUpdateTimestamp=(\d+),txnTimeoutMs=(\d+)$`)
 
 // transactionLog makes a log of __transaction_state.
 func transactionLog(t *testing.T, dump string) (log []byte) {
@@ -211,7 +212,8 @@ func transactionLog(t *testing.T, dump string) (log []byte) {
 		if m[4] == "Ongoing" {
 			began = n[2]
 		}
-		log = append(log, b.sealed(t, b.build(t, []coordinatorRecord{transactionRecord(t, m[1], m[4], m[5], n[0], n[1], n[3], began, n[2])}))...)
+		r := transactionRecord(t, m[1], m[4], m[5], n[0], n[1], n[3], began, n[2])
+		log = append(log, b.sealed(t, b.build(t, []coordinatorRecord{r}))...)
 	}
 	return log
 }
@@ -229,7 +231,8 @@ func numbers(t *testing.T, texts ...string) []int64 {
 }
 
 // transactionRecord is the record of a state of a transaction; partitions is a list with commas.
-func transactionRecord(t *testing.T, id, state, partitions string, pid, epoch, timeout, began, updated int64) coordinatorRecord {
+func transactionRecord(t testing.TB, id, state, partitions string,
+	pid, epoch, timeout, began, updated int64) coordinatorRecord {
 	t.Helper()
 	k := kmsg.TxnMetadataKey{TransactionalID: id}
 	v := kmsg.TxnMetadataValue{ProducerID: pid, ProducerEpoch: int16(epoch), TimeoutMillis: int32(timeout),
@@ -247,7 +250,7 @@ func transactionRecord(t *testing.T, id, state, partitions string, pid, epoch, t
 	return coordinatorRecord{k.AppendTo(nil), v.AppendTo(nil)}
 }
 
-func partitionsOf(t *testing.T, list string) (partitions []topic.Partition) {
+func partitionsOf(t testing.TB, list string) (partitions []topic.Partition) {
 	t.Helper()
 	for name := range strings.FieldsFuncSeq(list, func(r rune) bool { return strings.ContainsRune(", ", r) }) {
 		p, err := topic.ParseDir(name)
@@ -260,7 +263,8 @@ func partitionsOf(t *testing.T, list string) (partitions []topic.Partition) {
 }
 
 var (
-	dumpedCommit = regexp.MustCompile(` key: offset_commit::group=(\S+),partition=(\S+) payload: (?:offset=(\d+)|<DELETE>)$`)
+	dumpedCommit = regexp.MustCompile(` key: offset_commit::group=(\S+),partition=(\S+) ` +
+		`payload: (?:offset=(\d+)|<DELETE>)$`)
 	dumpedGroup  = regexp.MustCompile(` key: group_metadata::group=(\S+) payload: (?:(\{.*\})|<DELETE>)$`)
 	dumpedMember = regexp.MustCompile(`^\{(?:(.*)=\[(.*)\])?\}$`)
 )
@@ -321,7 +325,8 @@ func groupKey(group string) []byte {
 const uuidTail = "-00000000-0000-0000-0000-000000000000"
 
 // groupValue is the value of a group with one member, a Java consumer of 2.8 with its defaults, or none.
-func groupValue(generation int32, protocol *string, member string, assigned []topic.Partition, u untold) []byte {
+func groupValue(generation int32, protocol *string, member string, assigned []topic.Partition,
+	u untold) []byte {
 	v := kmsg.GroupMetadataValue{Version: 3, ProtocolType: "consumer", Generation: generation, Protocol: protocol,
 		CurrentStateTimestamp: u.clock}
 	if member != "" {
@@ -333,7 +338,8 @@ func groupValue(generation int32, protocol *string, member string, assigned []to
 				continue
 			}
 			subscription.Topics = append(subscription.Topics, p.Topic)
-			assignment.Topics = append(assignment.Topics, kmsg.ConsumerMemberAssignmentTopic{Topic: p.Topic, Partitions: []int32{p.ID}})
+			assignment.Topics = append(assignment.Topics,
+				kmsg.ConsumerMemberAssignmentTopic{Topic: p.Topic, Partitions: []int32{p.ID}})
 		}
 		v.Leader = &member
 		v.Members = []kmsg.GroupMetadataValueMember{{MemberID: member, ClientID: member[:len(member)-len(uuidTail)],
@@ -385,8 +391,8 @@ func printedRecords(t *testing.T, text string) (records []coordinatorRecord) {
 		if m[5] != "" {
 			n[3] = numbers(t, m[5])[0]
 		}
-		records = append(records, commitRecord(m[1], topic.Partition{Topic: m[2], ID: int32(n[0])}, n[1],
-			untold{n[2], int32(n[3]), 0}))
+		p := topic.Partition{Topic: m[2], ID: int32(n[0])}
+		records = append(records, commitRecord(m[1], p, n[1], untold{clock: n[2], epoch: int32(n[3])}))
 	}
 	protocol := "range"
 	for _, m := range printedGroup.FindAllStringSubmatch(text, -1) {

@@ -30,10 +30,13 @@ func TestZnodesAreKafkas(t *testing.T) {
 	for _, c := range []struct{ release, level string }{{"2.8.2", "2.8"}, {"3.9.1", "3.9"}} {
 		t.Run(c.release, func(t *testing.T) {
 			d := loadZnodeDifferences(t, c.release)
-			t.Run("one broker", func(t *testing.T) { znodesOfABroker(t, c.release, c.level, d) })
-			t.Run("access rules", func(t *testing.T) { znodesOfAccessRules(t, c.release, c.level, d) })
-			t.Run("a delegation token", func(t *testing.T) { znodesOfAToken(t, c.release, c.level, d) })
-			d.unneeded(t)
+			ran := 0
+			t.Run("one broker", func(t *testing.T) { ran++; znodesOfABroker(t, c.release, c.level, d) })
+			t.Run("access rules", func(t *testing.T) { ran++; znodesOfAccessRules(t, c.release, c.level, d) })
+			t.Run("a delegation token", func(t *testing.T) { ran++; znodesOfAToken(t, c.release, c.level, d) })
+			if ran == 3 { // and not one of them, by -run
+				d.unneeded(t)
+			}
 		})
 	}
 	for _, level := range []string{"2.6", "2.8"} {
