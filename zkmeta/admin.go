@@ -11,7 +11,7 @@ import (
 // A Reassignment is one line of /admin/reassign_partitions.
 type Reassignment struct {
 	Partition topic.Partition
-	Replicas  []int32 // the target
+	Replicas  []int32 // the target, as somebody wrote it: perhaps empty, with repeats or negative ids
 }
 
 func encodeReassignments(list []Reassignment) []byte {
@@ -41,7 +41,7 @@ func decodeReassignments(data []byte) ([]Reassignment, error) {
 		if list[i].Partition, err = decodePartition(e); err != nil {
 			return nil, err
 		}
-		if list[i].Replicas, err = ids(e["replicas"]); err != nil {
+		if list[i].Replicas, err = get[[]int32](e, "replicas"); err != nil {
 			return nil, fmt.Errorf("replicas of %v: %w", list[i].Partition, err)
 		}
 	}

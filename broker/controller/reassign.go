@@ -90,8 +90,8 @@ func (t *term) placeTopic(name string, moves []move) error {
 		err := t.setTopic(s, a)
 		if err == nil {
 			for _, m := range moves {
-				t.log.Info("Changed the replicas of a partition", t.about(m.Partition, zap.Int32s("replicas", m.to.replicas),
-					zap.Int32s("adding", m.to.adding), zap.Int32s("removing", m.to.removing))...)
+				t.log.Info("Changed the replicas of a partition", zap.Stringer("partition", m), zap.Int32s("replicas", m.to.replicas),
+					zap.Int32s("adding", m.to.adding), zap.Int32s("removing", m.to.removing))
 				m.placement = m.to
 			}
 			t.recount = true
@@ -157,7 +157,7 @@ func (t *term) advanceReassignments(ps []*partition, failed failures) {
 	t.startFollowing(waiting, failed)
 	t.finishReassignments(ready, failed)
 	for tp, err := range failed {
-		t.log.Error("A reassignment cannot go on", t.about(tp, zap.Error(err))...)
+		t.log.Error("A reassignment cannot go on", zap.Stringer("partition", tp), zap.Error(err))
 	}
 }
 
@@ -260,7 +260,7 @@ func (t *term) reassignmentsFinished(moves []move) {
 	ps := make([]*partition, len(moves))
 	for i, m := range moves {
 		ps[i] = m.partition
-		t.log.Info("Reassignment finished", t.about(m.Partition, zap.Int32s("replicas", m.to.replicas))...)
+		t.log.Info("Reassignment finished", zap.Stringer("partition", m), zap.Int32s("replicas", m.to.replicas))
 	}
 	t.dropRequests(func(asked zkmeta.Reassignment) bool {
 		p := t.cluster.find(asked.Partition)

@@ -43,7 +43,7 @@ func (t *term) reassignmentsRequested() {
 		refused[tp] = err
 	}
 	for tp, err := range refused {
-		t.log.Warn("A reassignment asked for in ZooKeeper is refused", t.about(tp, zap.Error(err))...)
+		t.log.Warn("A reassignment asked for in ZooKeeper is refused", zap.Stringer("partition", tp), zap.Error(err))
 	}
 	if len(refused) > 0 || len(list) == 0 {
 		t.dropRequests(func(asked zkmeta.Reassignment) bool { return refused[asked.Partition] != nil })

@@ -214,6 +214,14 @@ func (s *stage) run(t *testing.T, d *datadriven.TestData) string {
 		return s.answer(d)
 	case "alter-partition":
 		return s.alterPartition(d)
+	case "reassign": // reassign T-P=1,2 U-P=cancel ...: one request
+		return s.reassign(d)
+	case "list-reassignments":
+		return s.listReassignments(d)
+	case "elect": // elect preferred|unclean T-P U-P ...
+		return s.elect(d)
+	case "rebalance": // what the timer of auto.leader.rebalance.enable posts
+		s.c.handle(event{name: "AutoPreferredReplicaLeaderElection", run: s.c.term.rebalanceLeaders})
 	case "controlled-shutdown": // controlled-shutdown ID [epoch=N]
 		epoch := s.epochOf(s.id(d))
 		d.MaybeScanArgs(t, "epoch", &epoch)
@@ -419,6 +427,9 @@ func (s *stage) state() string {
 	fmt.Fprintf(&b, "controller %d epoch %d brokers %v\n", t.opt.BrokerID, t.epoch.Epoch, t.cluster.brokerIDs())
 	for _, p := range t.cluster.selectPartitions(everyPartition) {
 		fmt.Fprintf(&b, "%s %s replicas=%v", p, p.state, p.replicas)
+		if p.reassigned() {
+			fmt.Fprintf(&b, " adding=%v removing=%v", p.adding, p.removing)
+		}
 		if st := p.leadership; st != nil {
 			fmt.Fprintf(&b, " leader=%d/%d isr=%v partition_epoch=%d", st.Leader, st.LeaderEpoch, st.ISR, st.ZkVersion)
 		}
