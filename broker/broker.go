@@ -13,6 +13,7 @@ import (
 	"github.com/zurau/zurau/broker/api"
 	"github.com/zurau/zurau/broker/config"
 	"github.com/zurau/zurau/broker/controller"
+	"github.com/zurau/zurau/broker/ibp"
 	"github.com/zurau/zurau/broker/loglevel"
 	"github.com/zurau/zurau/broker/metadata"
 	"github.com/zurau/zurau/broker/metrics"
@@ -34,6 +35,7 @@ type Broker struct {
 	root    *zap.Logger // parent of the rooms' loggers
 	dynamic *config.Dynamic
 
+	level        ibp.Level // set once, by settleLevel
 	zk           *zkmeta.Client
 	registrar    *registrar
 	configs      *configListener
@@ -126,7 +128,6 @@ func (b *Broker) connect(ctx context.Context) (*zkmeta.Session, error) {
 		ConnectionTimeout: b.static.ZooKeeperConnectionTimeout,
 		CreateChroot:      true,
 		SecureACLs:        b.static.ZooKeeperSetACL,
-		Level:             b.static.InterBrokerProtocol,
 		Logger:            b.root.Named("kafka.zookeeper.ZooKeeperClient"),
 	})
 	if err != nil {
@@ -151,7 +152,7 @@ func (b *Broker) connect(ctx context.Context) (*zkmeta.Session, error) {
 		return nil, err
 	}
 	b.logger.Info("Cluster ID = " + b.registrar.clusterID)
-	return session, nil
+	return session, b.settleLevel(ctx, session)
 }
 
 // loadStorage reads the topics' configurations, which decide how logs are loaded, and loads the logs.
@@ -174,7 +175,7 @@ func (b *Broker) buildRooms() error {
 	b.replicas = replica.NewManager(b.replicaOptions())
 	client := wire.ClientOptions{ClientID: strconv.Itoa(int(id)), Timeout: b.static.ControllerSocketTimeout}
 	b.controller = controller.New(controller.Options{
-		BrokerID: id, ZK: b.zk, Level: b.static.InterBrokerProtocol,
+		BrokerID: id, ZK: b.zk, Level: b.level,
 		Listener: b.controllerListener(), Client: client, DeleteTopicEnable: b.static.DeleteTopicEnable,
 		UncleanLeaderElectionEnable: func() bool { return b.dynamic.Broker().UncleanLeaderElectionEnable },
 		Rebalance:                   b.rebalance(),
@@ -191,7 +192,7 @@ func (b *Broker) buildRooms() error {
 	b.onStop(b.toController.close)
 	b.producerIDs = txn.NewProducerIDs(b.blockSource(), b.root.Named("kafka.coordinator.transaction.ProducerIdManager"))
 	b.handler = api.New(api.Options{
-		BrokerID: id, ClusterID: b.registrar.clusterID, Level: b.static.InterBrokerProtocol, Config: b.dynamic,
+		BrokerID: id, ClusterID: b.registrar.clusterID, Level: b.level, Config: b.dynamic,
 		Metadata: b.metadata, Replicas: b.replicas, Storage: b.storage, Controller: b.controller, ZK: b.zk,
 		BrokerEpoch: b.registrar.epoch.Load, ProducerIDs: b.producerIDs, Logger: b.root.Named("kafka.server.KafkaApis"),
 		LogLevels: b.LogLevels,
@@ -223,7 +224,7 @@ func (b *Broker) replicaOptions() replica.Options {
 		ReplicaLagTimeMax: c.ReplicaLagTimeMax,
 		Fetchers: replica.FetcherOptions{
 			PerLeader: int(c.NumReplicaFetchers), Client: wire.ClientOptions{Timeout: c.ReplicaSocketTimeout},
-			Level: c.InterBrokerProtocol, BrokerEpoch: b.registrar.epoch.Load,
+			Level: b.level, BrokerEpoch: b.registrar.epoch.Load,
 			WaitMax: c.ReplicaFetchWaitMax, Backoff: c.ReplicaFetchBackoff, MinBytes: c.ReplicaFetchMinBytes,
 			MaxBytes: c.ReplicaFetchResponseMaxBytes, PartitionMaxBytes: c.ReplicaFetchMaxBytes,
 		},
@@ -254,7 +255,7 @@ func (b *Broker) join(ctx context.Context, session *zkmeta.Session) error {
 	// The session ends before the controller does: its registration and its office go in one transaction, as Kafka's do.
 	// A controller elected between the two would take this broker for alive and give it topics.
 	b.onStop(b.zk.Close)
-	if !b.static.InterBrokerProtocol.ControllerAllocatesProducerIDs() {
+	if !b.level.ControllerAllocatesProducerIDs() {
 		b.producerIDs.Prepare() // as brokers of that time do, so that /latest_producer_id_block tells the same
 	}
 	b.lives = startLives(b, session)

@@ -35,7 +35,7 @@ func (b *Broker) controlledShutdown(ctx context.Context) {
 
 func (b *Broker) askToLeave(ctx context.Context) (remaining int, err error) {
 	req := kmsg.NewPtrControlledShutdownRequest()
-	req.Version = b.static.InterBrokerProtocol.ControlledShutdownVersion()
+	req.Version = b.level.ControlledShutdownVersion()
 	req.BrokerID, req.BrokerEpoch = b.registrar.id, b.registrar.epoch.Load()
 	r, err := b.toController.do(ctx, req)
 	if err != nil {

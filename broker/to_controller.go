@@ -83,27 +83,12 @@ func (c *toController) connect(ctx context.Context) error {
 	return nil
 }
 
-// askVersions learns what the controller takes, once a connection. Version 3 is the latest that all brokers since 2.8
-// understand.
-func (c *toController) askVersions(ctx context.Context) error {
-	if c.latest != nil {
-		return nil
+// askVersions learns what the controller takes, once a connection.
+func (c *toController) askVersions(ctx context.Context) (err error) {
+	if c.latest == nil {
+		c.latest, err = askVersions(ctx, c.exchange)
 	}
-	req := kmsg.NewPtrApiVersionsRequest()
-	req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = 3, "zurau", "1"
-	r, err := c.exchange(ctx, req)
-	if err != nil {
-		return err
-	}
-	resp := r.(*kmsg.ApiVersionsResponse)
-	if e := kerr.ForCode(resp.ErrorCode); e != nil {
-		return e
-	}
-	c.latest = make(map[int16]int16)
-	for _, k := range resp.ApiKeys {
-		c.latest[k.ApiKey] = k.MaxVersion
-	}
-	return nil
+	return err
 }
 
 func (c *toController) exchange(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
@@ -150,7 +135,7 @@ func (b *Broker) alterPartition(ctx context.Context, req *kmsg.AlterPartitionReq
 
 // blockSource is where producer ids come from at the broker's level.
 func (b *Broker) blockSource() txn.BlockSource {
-	if b.static.InterBrokerProtocol.ControllerAllocatesProducerIDs() {
+	if b.level.ControllerAllocatesProducerIDs() {
 		return b.allocateProducerIDs
 	}
 	return func(ctx context.Context) (txn.Block, error) {

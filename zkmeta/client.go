@@ -29,7 +29,7 @@ type Options struct {
 	Auth              []Auth
 	SecureACLs        bool // zookeeper.set.acl
 	TLS               *tls.Config
-	Level             ibp.Level // which form of the znodes to write
+	Level             ibp.Level // which form of the znodes to write, until SetLevel
 	Logger            *zap.Logger
 }
 
@@ -61,7 +61,8 @@ type Client struct {
 	}
 	notes notes
 
-	confirmed atomic.Bool // a server has confirmed the end of the last session
+	level     atomic.Int64 // ibp.Level
+	confirmed atomic.Bool  // a server has confirmed the end of the last session
 }
 
 var (
@@ -106,6 +107,7 @@ func Connect(ctx context.Context, opt Options) (*Client, error) {
 	}
 	c := &Client{opt: opt, servers: servers, chroot: chroot, log: opt.Logger}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.SetLevel(opt.Level)
 	c.mu.changed = make(chan struct{})
 	c.mu.reported = map[string]int64{}
 	c.notes.wake = make(chan struct{}, 1)
@@ -133,6 +135,11 @@ func Connect(ctx context.Context, opt Options) (*Client, error) {
 		return nil, err
 	}
 }
+
+// SetLevel says which form of the znodes to write from now on: a broker may learn its level from ZooKeeper.
+func (c *Client) SetLevel(l ibp.Level) { c.level.Store(int64(l)) }
+
+func (c *Client) currentLevel() ibp.Level { return ibp.Level(c.level.Load()) }
 
 // ParseConnectString splits zookeeper.connect into host:port pairs and the chroot, which is "" or begins with a slash.
 func ParseConnectString(s string) (servers []string, chroot string, err error) {

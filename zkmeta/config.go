@@ -228,7 +228,7 @@ func (s *Session) setOrCreateConfig(ctx context.Context, e Entity, configs map[s
 }
 
 func (s *Session) setConfig(ctx context.Context, path string, data []byte) error {
-	if !guardsConfigs(s.client.opt.Level) {
+	if !guardsConfigs(s.client.currentLevel()) {
 		return s.setLast(ctx, path, data)
 	}
 	return s.settle(ctx, func() error {

@@ -161,7 +161,7 @@ func (s *Session) ReadToken(ctx context.Context, id string) (DelegationToken, er
 func (s *Session) WriteToken(ctx context.Context, t DelegationToken) error {
 	ctx, cancel := s.deadline(ctx)
 	defer cancel()
-	path, data := tokensPath+"/"+t.ID, encodeToken(t, tokenVersion(s.client.opt.Level))
+	path, data := tokensPath+"/"+t.ID, encodeToken(t, tokenVersion(s.client.currentLevel()))
 	for {
 		err := s.setLast(ctx, path, data)
 		if errors.Is(err, ErrNoNode) {

@@ -118,7 +118,7 @@ func (s *Session) Elect(ctx context.Context, id int32, timestamp int64) (Epoch, 
 	if err != nil {
 		return Epoch{}, err
 	}
-	data := encodeController(s.client.opt.Level.ControllerZnodeVersion(), id, timestamp)
+	data := encodeController(s.client.currentLevel().ControllerZnodeVersion(), id, timestamp)
 	next := Epoch{last.Epoch + 1, last.ZkVersion + 1}
 	err = s.settle(ctx, func() error {
 		stats, err := s.multi(ctx, createOp(ControllerPath, data, Ephemeral),

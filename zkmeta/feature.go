@@ -86,7 +86,7 @@ func (s *Session) ReadFeatures(ctx context.Context) (Features, error) {
 func (s *Session) SetUpFeatures(ctx context.Context) (Features, error) {
 	ctx, cancel := s.deadline(ctx)
 	defer cancel()
-	want := Features{Enabled: true, Version: s.client.opt.Level.FeatureZnodeVersion(), Levels: map[string]FeatureRange{}}
+	want := Features{Enabled: true, Version: s.client.currentLevel().FeatureZnodeVersion(), Levels: map[string]FeatureRange{}}
 	for {
 		data, stat, err := s.Get(ctx, FeaturePath)
 		if errors.Is(err, ErrNoNode) {

@@ -174,7 +174,7 @@ func (s *Session) ReadAccessRules(ctx context.Context, r ACLResource) (AccessRul
 func (s *Session) UpdateAccessRules(ctx context.Context, r ACLResource, change func([]AccessRule) []AccessRule) ([]AccessRule, error) {
 	ctx, cancel := s.deadline(ctx)
 	defer cancel()
-	level := s.client.opt.Level
+	level := s.client.currentLevel()
 	for attempt := 0; ; attempt++ {
 		old, err := s.ReadAccessRules(ctx, r)
 		if err != nil {

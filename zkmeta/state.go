@@ -26,7 +26,7 @@ type PartitionState struct {
 const NoLeader = -1
 
 func (s *Session) encodeState(p PartitionState) []byte {
-	return encodeState(p, s.client.opt.Level.LeaderRecoveryState())
+	return encodeState(p, s.client.currentLevel().LeaderRecoveryState())
 }
 
 func encodeState(p PartitionState, recovery bool) []byte {
