@@ -33,6 +33,7 @@ func (h *Handler) fetch(ctx context.Context, r *wire.Request, req *kmsg.FetchReq
 	if req.Version >= 15 {
 		req.ReplicaID = req.ReplicaState.ID
 	}
+	h.peers.heard(req.ReplicaID, req)
 	f := fetching{h: h, req: req, listener: r.Conn.Listener(), now: time.Now(), full: true}
 	if err := f.resolve(); err != nil {
 		return encodeFetchError(req.Version, kerr.CodeOf(err))

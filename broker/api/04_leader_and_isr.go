@@ -17,7 +17,7 @@ import (
 //	v6  leader recovery state (KIP-704)
 //	v7  a KRaft controller says so (KIP-866); none may lead us
 func (h *Handler) leaderAndIsr(_ context.Context, _ *wire.Request, req *kmsg.LeaderAndISRRequest) wire.Reply {
-	if err := h.fromController(req.IsKRaftController, req.BrokerEpoch); err != nil {
+	if err := h.fromController(req, req.ControllerID, req.IsKRaftController, req.BrokerEpoch); err != nil {
 		resp := req.ResponseKind().(*kmsg.LeaderAndISRResponse)
 		resp.ErrorCode = kerr.CodeOf(err)
 		return wire.Respond(resp)
@@ -28,7 +28,8 @@ func (h *Handler) leaderAndIsr(_ context.Context, _ *wire.Request, req *kmsg.Lea
 // fromController refuses a request meant for an earlier life of this broker (KIP-380), or sent by a KRaft
 // controller: zurau takes no part in a migration away from ZooKeeper. The epoch may be larger than ours, when the
 // controller saw our registration before we did, or -1, from a version or a sender without it.
-func (h *Handler) fromController(kraft bool, brokerEpoch int64) error {
+func (h *Handler) fromController(req kmsg.Request, controller int32, kraft bool, brokerEpoch int64) error {
+	h.peers.heard(controller, req)
 	if kraft {
 		h.Logger.Error("Refusing a KRaft controller: this broker takes no part in a migration away from ZooKeeper")
 		return kerr.StaleControllerEpoch

@@ -15,7 +15,7 @@ import (
 //	v3  leader epoch and deletion for each partition (KIP-570)
 //	v4  a KRaft controller says so (KIP-866)
 func (h *Handler) stopReplica(_ context.Context, _ *wire.Request, req *kmsg.StopReplicaRequest) wire.Reply {
-	if err := h.fromController(req.IsKRaftController, req.BrokerEpoch); err != nil {
+	if err := h.fromController(req, req.ControllerID, req.IsKRaftController, req.BrokerEpoch); err != nil {
 		resp := req.ResponseKind().(*kmsg.StopReplicaResponse)
 		resp.ErrorCode = kerr.CodeOf(err)
 		return wire.Respond(resp)

@@ -18,7 +18,7 @@ import (
 //	v8  a KRaft controller says so (KIP-866)
 func (h *Handler) updateMetadata(_ context.Context, _ *wire.Request, req *kmsg.UpdateMetadataRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.UpdateMetadataResponse)
-	err := h.fromController(req.IsKRaftController, req.BrokerEpoch)
+	err := h.fromController(req, req.ControllerID, req.IsKRaftController, req.BrokerEpoch)
 	if err == nil {
 		err = h.Replicas.FromController(req.ControllerEpoch, func() {
 			h.Metadata.Update(req)

@@ -45,6 +45,7 @@ type Handler struct {
 	// ready is closed by the first UpdateMetadata that names this broker; only the requests a controller needs are
 	// served before.
 	ready *gate
+	peers *peerLevels
 }
 
 // New builds the Handler; it starts no goroutine.
@@ -56,6 +57,7 @@ func New(o Options) *Handler {
 		Options:  o,
 		sessions: newFetchSessions(int(o.Config.Broker().MaxIncrementalFetchSessionSlots)),
 		ready:    newGate(),
+		peers:    newPeerLevels(o.Level, o.Logger),
 	}
 }
 
