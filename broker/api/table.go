@@ -27,6 +27,7 @@ var apis = []api{
 	{21, 0, 2, false, decoded((*Handler).deleteRecords)},
 	{22, 0, 5, false, decoded((*Handler).initProducerID)},
 	{23, 0, 4, false, decoded((*Handler).offsetForLeaderEpoch)},
+	{27, 0, 1, false, decoded((*Handler).writeTxnMarkers)},
 	{32, 0, 4, false, decoded((*Handler).describeConfigs)},
 	{33, 0, 2, false, decoded((*Handler).alterConfigs)},
 	{35, 0, 4, false, decoded((*Handler).describeLogDirs)},
