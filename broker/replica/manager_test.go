@@ -23,7 +23,7 @@ const self = 1
 
 var t0 = topic.Partition{Topic: "t", ID: 0}
 
-func newManager(t *testing.T, properties map[string]string) *Manager {
+func newManager(t testing.TB, properties map[string]string) *Manager {
 	t.Helper()
 	values := map[string]string{"zookeeper.connect": "unused", "log.dirs": t.TempDir()}
 	for k, v := range properties {
@@ -72,7 +72,7 @@ func lead(m *Manager, controllerEpoch int32, s state) (top, partition int16) {
 	return resp.ErrorCode, resp.Topics[0].Partitions[0].ErrorCode
 }
 
-func mustLead(t *testing.T, m *Manager, s state) *Partition {
+func mustLead(t testing.TB, m *Manager, s state) *Partition {
 	t.Helper()
 	if top, code := lead(m, 1, s); top != 0 || code != 0 {
 		t.Fatalf("LeaderAndIsr %+v: %d, %d", s, top, code)
@@ -80,7 +80,7 @@ func mustLead(t *testing.T, m *Manager, s state) *Partition {
 	return m.Partition(t0)
 }
 
-func batch(t *testing.T, values ...string) []byte {
+func batch(t testing.TB, values ...string) []byte {
 	t.Helper()
 	b := record.NewBuilder(record.Compression{}, 1<<20)
 	for _, v := range values {
