@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,15 +23,24 @@ import (
 // receiver is the inter-broker listener of a broker that says yes to everything.
 type receiver struct {
 	server  *wire.Server
-	got     chan kmsg.Request
+	got     chan heard
 	brokers atomic.Int64 // how many the last UpdateMetadata named
 }
 
-func newReceiver(t *testing.T) *receiver {
+// heard is one request as it came over the wire.
+type heard struct {
+	kmsg.Request
+	client string
+}
+
+func newReceiver(t *testing.T) *receiver { return newReceiverAt(t, "PLAINTEXT") }
+
+// newReceiverAt is newReceiver with another name for the listener.
+func newReceiverAt(t *testing.T, listener string) *receiver {
 	t.Helper()
-	r := &receiver{got: make(chan kmsg.Request, 1000)}
+	r := &receiver{got: make(chan heard, 1000)}
 	o := wire.DefaultServerOptions()
-	o.Listeners = []wire.Listener{{Name: "PLAINTEXT", SecurityProtocol: "PLAINTEXT", Host: "127.0.0.1"}}
+	o.Listeners = []wire.Listener{{Name: listener, SecurityProtocol: "PLAINTEXT", Host: "127.0.0.1"}}
 	r.server = wire.NewServer(o, r.handle, zap.NewNop(), metrics.New())
 	if err := r.server.Listen(); err != nil {
 		t.Fatal(err)
@@ -54,7 +64,11 @@ func (r *receiver) handle(_ context.Context, req *wire.Request) wire.Reply {
 	if err := owned.ReadFrom(k.AppendTo(nil)); err != nil {
 		return wire.Close(err.Error())
 	}
-	r.got <- owned
+	client := ""
+	if req.ClientID != nil {
+		client = strings.Clone(*req.ClientID)
+	}
+	r.got <- heard{owned, client}
 	if umr, ok := owned.(*kmsg.UpdateMetadataRequest); ok {
 		r.brokers.Store(int64(len(umr.LiveBrokers)))
 	}
@@ -90,7 +104,7 @@ func next[T kmsg.Request](t *testing.T, r *receiver) T {
 	for {
 		select {
 		case req := <-r.got:
-			if wanted, ok := req.(T); ok {
+			if wanted, ok := req.Request.(T); ok {
 				return wanted
 			}
 		case <-timeout:
