@@ -62,9 +62,11 @@ func loadOnce(home *logDir, dir string, tp topic.Partition, conf *config.Topic, 
 	if err != nil {
 		return nil, err
 	}
-	if l.mu.topicID, err = readPartitionMetadata(home.disk, dir); err != nil {
+	id, err := readPartitionMetadata(home.disk, dir)
+	if err != nil {
 		return nil, err
 	}
+	l.topicID.Store(&id)
 	l.mu.topicIDSaved = true
 	if l.mu.epochs, err = loadEpochCache(home.disk, dir); err != nil {
 		if isDiskError(err) {

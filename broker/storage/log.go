@@ -31,11 +31,12 @@ type Log struct {
 	partition topic.Partition
 	dir       string // the partition's directory
 
-	config atomic.Pointer[config.Topic]
-	state  published
-	broken atomic.Pointer[brokenLaw]
-	series *metrics.Registry // the log's part of the metrics page, nil without one; under Manager.mu
-	closed atomic.Bool       // set under mu: closed or deleted, the segments are given back
+	config  atomic.Pointer[config.Topic]
+	state   published
+	topicID atomic.Pointer[topic.ID] // set under mu; nil for none
+	broken  atomic.Pointer[brokenLaw]
+	series  *metrics.Registry // the log's part of the metrics page, nil without one; under Manager.mu
+	closed  atomic.Bool       // set under mu: closed or deleted, the segments are given back
 
 	mu struct {
 		sync.Mutex
@@ -44,7 +45,6 @@ type Log struct {
 		epochs        *epochCache
 		epochsChanged bool // in memory, and not in the file yet
 		producers     *producerState
-		topicID       topic.ID
 		topicIDSaved  bool
 		recoveryPoint int64 // the first offset not known to be durable
 		truncations   int   // so many times; a flush that saw another number must not move the recovery point
@@ -75,9 +75,10 @@ func (l *Log) SetConfig(c *config.Topic) { l.config.Store(c) }
 
 // TopicID is the id of the topic the log belongs to, zero when none was assigned.
 func (l *Log) TopicID() topic.ID {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.topicID
+	if id := l.topicID.Load(); id != nil {
+		return *id
+	}
+	return topic.ID{}
 }
 
 // AssignTopicID notes the topic's id, which must not differ from one assigned before (INCONSISTENT_TOPIC_ID). The
@@ -91,22 +92,24 @@ func (l *Log) AssignTopicID(id topic.ID) error {
 	if err := l.usable(); err != nil {
 		return err
 	}
-	switch {
-	case l.mu.topicID == id:
+	switch has := l.TopicID(); {
+	case has == id:
 		return nil
-	case !l.mu.topicID.IsZero():
+	case !has.IsZero():
 		return kerr.New(kerr.InconsistentTopicID, "Tried to assign topic ID %s to log for topic partition %s, "+
-			"but log already contained topic ID %s", id, l.partition, l.mu.topicID)
+			"but log already contained topic ID %s", id, l.partition, has)
 	}
-	l.mu.topicID, l.mu.topicIDSaved = id, false
+	l.topicID.Store(&id)
+	l.mu.topicIDSaved = false
 	return l.saveTopicIDLocked()
 }
 
 func (l *Log) saveTopicIDLocked() error {
-	if l.mu.topicIDSaved || l.mu.topicID.IsZero() {
+	id := l.TopicID()
+	if l.mu.topicIDSaved || id.IsZero() {
 		return nil
 	}
-	if err := writePartitionMetadata(l.home.disk, l.dir, l.mu.topicID); err != nil {
+	if err := writePartitionMetadata(l.home.disk, l.dir, id); err != nil {
 		return l.passingError("write the partition.metadata of", err)
 	}
 	l.mu.topicIDSaved = true
@@ -164,21 +167,24 @@ func (l *Log) showLocked(segments *[]*segment) {
 		l.breakLaw("log start <= LSO <= HW <= LEO does not hold: %+v", *v)
 		return
 	}
-	l.state.store(*v, l.activeLocked().size.Load(), segments)
+	l.state.store(*v, l.activeLocked().size.Load(), l.mu.epochs.latest(), segments)
 }
 
 func (l *Log) activeLocked() *segment { return l.mu.segments[len(l.mu.segments)-1] }
 
 // LatestEpoch is the newest leader epoch in the log, -1 when there is none.
 func (l *Log) LatestEpoch() int32 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.epochs.latest()
+	epoch, _ := l.state.lastEpoch()
+	return epoch
 }
 
 // EndOffsetForEpoch answers OffsetForLeaderEpoch: the largest epoch not above the one asked for, and where it ends
-// (exclusive); (-1, -1) when that is not known.
+// (exclusive); (-1, -1) when that is not known. Of the newest epoch, which every fetch of a follower names, it tells
+// without waiting for an append under way.
 func (l *Log) EndOffsetForEpoch(epoch int32) (int32, int64) {
+	if latest, end := l.state.lastEpoch(); epoch == latest && epoch >= 0 {
+		return latest, end
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.mu.epochs.endOffset(epoch, l.mu.view.LogEndOffset)
@@ -208,7 +214,9 @@ func (l *Log) assignEpochLocked(epoch int32, start int64) error {
 	if !l.mu.epochs.assign(epoch, start) {
 		return nil
 	}
-	return l.saveEpochsLocked()
+	err := l.saveEpochsLocked()
+	l.publishLocked()
+	return err
 }
 
 func (l *Log) saveEpochsLocked() error {

@@ -265,3 +265,26 @@ func TestAFollowerTakesBatchesOneSegmentCannotHoldOneAfterTheOther(t *testing.T)
 		t.Fatalf("%+v, %v", info, err)
 	}
 }
+
+// Every fetch of a follower asks these, and an append holds the lock while it writes.
+func TestWhatEveryFetchAsksWaitsForNoAppend(t *testing.T) {
+	l := createLog(t, openManager(t, plain(), t.TempDir()))
+	if err := l.SetLeaderEpochStart(7, 0); err != nil {
+		t.Fatal(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		epoch, end := l.EndOffsetForEpoch(7)
+		if epoch != 7 || end != 0 || l.LatestEpoch() != 7 || l.TopicID().IsZero() || l.View().LogEndOffset != 0 {
+			t.Errorf("epoch %d ends at %d; the latest is %d, the topic's id %s", epoch, end, l.LatestEpoch(), l.TopicID())
+		}
+	}()
+	select {
+	case <-answered:
+	case <-time.After(10 * time.Second):
+		t.Error("a question waits for the lock of appends")
+	}
+}

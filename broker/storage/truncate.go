@@ -44,6 +44,7 @@ func (l *Log) truncateLocked(offset int64) error {
 	if offset >= v.LogEndOffset {
 		if l.mu.epochs.truncateEnd(v.LogEndOffset) {
 			l.mu.epochsChanged = true
+			l.publishLocked()
 		}
 		return nil
 	}

@@ -33,6 +33,7 @@ type published struct {
 	turn                atomic.Uint64
 	start, lso, hw, end atomic.Int64
 	size                atomic.Int64
+	latestEpoch         atomic.Int32 // leader epoch of the last record, -1 for none
 	segments            atomic.Pointer[[]*segment]
 }
 
@@ -67,14 +68,29 @@ func (p *published) view() View {
 	}
 }
 
+// lastEpoch is the newest leader epoch and where it ends so far.
+func (p *published) lastEpoch() (epoch int32, end int64) {
+	for {
+		before := p.turn.Load()
+		if before&1 == 0 {
+			epoch, end = p.latestEpoch.Load(), p.end.Load()
+			if p.turn.Load() == before {
+				return epoch, end
+			}
+		}
+		runtime.Gosched()
+	}
+}
+
 // store publishes a picture; segments is kept as it is when nil.
-func (p *published) store(v View, size int64, segments *[]*segment) {
+func (p *published) store(v View, size int64, latestEpoch int32, segments *[]*segment) {
 	p.turn.Add(1)
 	p.start.Store(v.LogStartOffset)
 	p.lso.Store(v.LastStableOffset)
 	p.hw.Store(v.HighWatermark)
 	p.end.Store(v.LogEndOffset)
 	p.size.Store(size)
+	p.latestEpoch.Store(latestEpoch)
 	if segments != nil {
 		p.segments.Store(segments)
 	}
