@@ -306,11 +306,14 @@ func (s *stage) alterPartition(d *datadriven.TestData) string {
 		p.NewEpochISR = append(p.NewEpochISR, kmsg.AlterPartitionRequestTopicPartitionNewEpochISR{BrokerID: id, BrokerEpoch: epoch})
 	}
 	req := &kmsg.AlterPartitionRequest{Version: int16(version), BrokerID: int32(from), BrokerEpoch: s.epochOf(int32(from)),
-		Topics: []kmsg.AlterPartitionRequestTopic{{Topic: tp.Topic, Partitions: []kmsg.AlterPartitionRequestTopicPartition{p}}}}
+		Topics: []kmsg.AlterPartitionRequestTopic{{Partitions: []kmsg.AlterPartitionRequestTopicPartition{p}}}}
 	if sender == "stale" {
 		req.BrokerEpoch--
 	}
-	if t := s.c.term; t != nil {
+	switch t := s.c.term; { // on the wire each version has one of the two
+	case version < 2:
+		req.Topics[0].Topic = tp.Topic
+	case t != nil:
 		req.Topics[0].TopicID = t.topicID(tp.Topic)
 	}
 	return calling(s, "AlterPartitionReceived", func() string {
