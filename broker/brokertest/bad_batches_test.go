@@ -281,7 +281,7 @@ func TestDecompressionBombsCostNoMemory(t *testing.T) {
 			b := startChild(t, nil)
 			createTopic(t, b.addr, "t", map[string]string{"max.message.bytes": c.maxMessageBytes})
 			normal := startPulse(t, b.addr)
-			m := watchMemory(t, b.Process)
+			m := watchMemory(t, b.Node)
 			stored := int64(0)
 			for _, bomb := range c.bombs {
 				var clients sync.WaitGroup

@@ -185,7 +185,7 @@ func TestABadFrameCostsItsConnectionAndNothingElse(t *testing.T) {
 	for _, f := range frames[:20] {
 		_ = f.play(c.addr)
 	}
-	m := watchMemory(t, c.Process)
+	m := watchMemory(t, c.Node)
 	var clients sync.WaitGroup
 	for i := range connections {
 		clients.Go(func() {

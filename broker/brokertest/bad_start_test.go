@@ -47,7 +47,7 @@ func samePicture(t *testing.T, dir string, before map[string]string) {
 }
 
 // refusesToStart starts a broker that must end by itself with status 1 and these words, within limit.
-func refusesToStart(t *testing.T, p *Process, limit time.Duration, words string) {
+func refusesToStart(t *testing.T, p *Node, limit time.Duration, words string) {
 	t.Helper()
 	began := time.Now()
 	err := p.TryStart()
@@ -94,21 +94,21 @@ func silence(t *testing.T) string {
 func TestARefusedStartLeavesTheDirectoryAsItWas(t *testing.T) {
 	for _, state := range []struct {
 		name  string
-		end   func(*Process)
+		end   func(*Node)
 		words string // of the next start
 	}{
-		{"after a clean stop", func(p *Process) { p.Stop() }, "Skipping recovery of logs from"},
-		{"after a crash", (*Process).Kill, "Attempting recovery for all logs in"},
+		{"after a clean stop", func(p *Node) { p.Stop() }, "Skipping recovery of logs from"},
+		{"after a crash", (*Node).Kill, "Attempting recovery for all logs in"},
 	} {
 		t.Run(state.name, func(t *testing.T) {
-			zk, other := startZooKeeper(t).Addr().String(), startZooKeeper(t).Addr().String()
+			zk, other := startZooKeeper(t), startZooKeeper(t)
 			b := newChild(t, zk, nil)
 			b.Start()
 			createTopic(t, b.addr, "t", nil)
 			if got, err := produce(b.addr, "t", 8, newBatch(3, records(3)).bytes()); err != nil || got.ErrorCode != 0 {
 				t.Fatalf("%+v, %v", got, err)
 			}
-			state.end(b.Process)
+			state.end(b.Node)
 			before := picture(t, b.dir)
 			for _, c := range []struct {
 				name, key, value string
@@ -126,7 +126,7 @@ func TestARefusedStartLeavesTheDirectoryAsItWas(t *testing.T) {
 					properties := map[string]string{"log.dirs": b.dir, "zookeeper.connection.timeout.ms": "700"}
 					properties[c.key] = c.value
 					refused := newChild(t, zk, properties)
-					refusesToStart(t, refused.Process, 5*time.Second, c.words)
+					refusesToStart(t, refused.Node, 5*time.Second, c.words)
 					samePicture(t, b.dir, before)
 				})
 			}
@@ -143,28 +143,28 @@ func TestARefusedStartLeavesTheDirectoryAsItWas(t *testing.T) {
 }
 
 func TestALockedDirectoryIsNotTouchedAndItsOwnerNotDisturbed(t *testing.T) {
-	zk := startZooKeeper(t).Addr().String()
+	zk := startZooKeeper(t)
 	b := newChild(t, zk, nil)
 	b.Start()
 	normal := startPulse(t, b.addr)
 	second := newChild(t, zk, map[string]string{"broker.id": "1", "log.dirs": b.dir})
-	refusesToStart(t, second.Process, 5*time.Second, "Failed to acquire lock on file .lock in "+b.dir+
+	refusesToStart(t, second.Node, 5*time.Second, "Failed to acquire lock on file .lock in "+b.dir+
 		". A Kafka instance in another process or thread is using this directory.")
 	normal.await(3)
 	if _, err := os.Stat(filepath.Join(b.dir, ".kafka_cleanshutdown")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("clean marker of a running broker: %v", err)
 	}
 	third := newChild(t, zk, map[string]string{"broker.id": "1", "log.dirs": b.dir})
-	refusesToStart(t, third.Process, 5*time.Second, "Failed to acquire lock") // the refusal did not end the lock
+	refusesToStart(t, third.Node, 5*time.Second, "Failed to acquire lock") // the refusal did not end the lock
 }
 
 func TestTheSamePropertiesInTwoProcesses(t *testing.T) {
-	zk := startZooKeeper(t).Addr().String()
+	zk := startZooKeeper(t)
 	b := newChild(t, zk, nil)
 	b.Start()
 	normal := startPulse(t, b.addr)
-	same := map[string]string{"log.dirs": filepath.Join(logDir(t), "log"), "zookeeper.session.timeout.ms": "1000"}
+	same := map[string]string{"log.dirs": filepath.Join(tempDir(t), "log"), "zookeeper.session.timeout.ms": "1000"}
 	twin := newChild(t, zk, same)
-	refusesToStart(t, twin.Process, 15*time.Second, "broker id 0 is registered already, by session 0x")
+	refusesToStart(t, twin.Node, 15*time.Second, "broker id 0 is registered already, by session 0x")
 	normal.await(3)
 }

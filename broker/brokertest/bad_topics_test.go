@@ -58,7 +58,7 @@ func tree(t *testing.T, n *Node) []string {
 // zookeeper is a session beside the broker's.
 func (c *Cluster) session() *zkmeta.Session {
 	c.t.Helper()
-	client, err := zkmeta.Connect(context.Background(), zkmeta.Options{ConnectString: c.connect, Level: ibp.Latest})
+	client, err := zkmeta.Connect(context.Background(), zkmeta.Options{ConnectString: c.ZooKeeperConnect(), Level: ibp.Latest})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package brokertest
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,7 +21,7 @@ import (
 
 // child is a broker in a process of its own, so that its memory is its own and it may end by itself.
 type childBroker struct {
-	*Process
+	*Node
 	addr string
 	dir  string
 }
@@ -30,27 +29,34 @@ type childBroker struct {
 // newChild prepares a broker; more overrides its properties.
 func newChild(t *testing.T, zookeeper string, more map[string]string) childBroker {
 	t.Helper()
-	c := childBroker{addr: freeAddr(t), dir: filepath.Join(logDir(t), "log")}
-	c.Process = NewProcess(t, c.propertiesWith(zookeeper, more))
-	return c
+	return newChildAt(t, zookeeper, freeAddr(t), filepath.Join(tempDir(t), "log"), more)
 }
 
-// propertiesWith is the broker's server.properties; more overrides it.
-func (c childBroker) propertiesWith(zookeeper string, more map[string]string) map[string]string {
-	properties := map[string]string{
-		"broker.id": "0", "listeners": "PLAINTEXT://" + c.addr, "log.dirs": c.dir, "zookeeper.connect": zookeeper,
-		"zookeeper.session.timeout.ms": "6000", "offsets.topic.replication.factor": "1",
-		"controlled.shutdown.retry.backoff.ms": "200",
+// newChildAt is a broker with an address and a log directory that may have been another's.
+func newChildAt(t *testing.T, zookeeper, addr, dir string, more map[string]string) childBroker {
+	t.Helper()
+	options := []Option{Processes(), ZooKeeper(zookeeper), Property("listeners", "PLAINTEXT://"+addr), Property("log.dirs", dir)}
+	for key, value := range more {
+		options = append(options, Property(key, value))
 	}
-	maps.Copy(properties, more)
-	return properties
+	return childBroker{Node: New(t, options...).Node(0), addr: addr, dir: dir}
 }
 
 func startChild(t *testing.T, more map[string]string) childBroker {
 	t.Helper()
-	c := newChild(t, startZooKeeper(t).Addr().String(), more)
+	c := newChild(t, startZooKeeper(t), more)
 	c.Start()
 	return c
+}
+
+// stop is Stop for who wants to know how it went.
+func (c childBroker) stop() error { return c.leave().stop() }
+
+// startZooKeeper runs an embedded server, which ends with the test.
+func startZooKeeper(t *testing.T) (connect string) {
+	t.Helper()
+	e := embed(t)
+	return e.connect
 }
 
 // ask sends one request on a connection of its own.
@@ -152,9 +158,9 @@ type memory struct {
 	done    sync.WaitGroup
 }
 
-func watchMemory(t *testing.T, p *Process) *memory {
+func watchMemory(t *testing.T, n *Node) *memory {
 	t.Helper()
-	m := &memory{pid: p.PID(), ended: make(chan struct{})}
+	m := &memory{pid: n.PID(), ended: make(chan struct{})}
 	m.before = rssAnon(m.pid)
 	if m.before == 0 {
 		t.Log("this system does not tell RssAnon: memory is not checked")

@@ -36,20 +36,16 @@ const restartLimit = 2 * time.Second
 
 // killable is a broker with a session of 18 s that can be killed and brought back.
 type killable struct {
-	*Process
+	*Node
 	addr string
 	dir  string
 }
 
 func startKillable(t *testing.T) killable {
 	t.Helper()
-	connect, _ := openZooKeeper(t)
-	k := killable{addr: freeAddr(t), dir: filepath.Join(logDir(t), "log")}
-	k.Process = StartProcess(t, map[string]string{
-		"broker.id": "0", "listeners": "PLAINTEXT://" + k.addr, "log.dirs": k.dir, "zookeeper.connect": connect,
-		"zookeeper.session.timeout.ms": "18000", "num.partitions": "3", "log.segment.bytes": "4194304",
-	})
-	return k
+	n := Start(t, Processes(), Property("zookeeper.session.timeout.ms", "18000"), Property("num.partitions", "3"),
+		Property("log.segment.bytes", "4194304")).Node(0)
+	return killable{n, n.Addr(), n.Dir()}
 }
 
 func freeAddr(t *testing.T) string {

@@ -23,7 +23,7 @@ import (
 // smallDisk mounts a file system of its own, that can really be full. Only root may.
 func smallDisk(t *testing.T, megabytes int) string {
 	t.Helper()
-	dir := logDir(t)
+	dir := tempDir(t)
 	if err := unix.Mount("zurau-test", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", megabytes)); err != nil {
 		t.Skipf("a small disk cannot be mounted (root may): %v", err)
 	}
@@ -202,7 +202,7 @@ func TestAStartOnAFullDiskIsRefusedAndCostsNothing(t *testing.T) {
 	full := fill(t, disk, 0)
 	if err := b.TryStart(); err != nil {
 		t.Logf("the start was refused: %v", err)
-	} else if err := b.Stop(); err != nil {
+	} else if err := b.stop(); err != nil {
 		t.Logf("the stop: %v", err)
 	}
 	full.throwOut(t)
@@ -215,7 +215,7 @@ func TestAStartOnAFullDiskIsRefusedAndCostsNothing(t *testing.T) {
 }
 
 func TestAFullDiskOfTwoTakesOnlyItsOwnPartitions(t *testing.T) {
-	disk, whole := smallDisk(t, 32), filepath.Join(logDir(t), "log")
+	disk, whole := smallDisk(t, 32), filepath.Join(tempDir(t), "log")
 	small := filepath.Join(disk, "log")
 	c := Start(t, Property("log.dirs", small+","+whole), Property("log.index.size.max.bytes", "65536"))
 	n := c.Node(0)

@@ -8,8 +8,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	RunChild()
-	code := m.Run()
+	Main(leakChecked{m})
+}
+
+// leakChecked are tests after which no goroutine may be left.
+type leakChecked struct{ tests *testing.M }
+
+func (l leakChecked) Run() int {
+	code := l.tests.Run()
 	if code == 0 {
 		// sarama's metrics registry keeps one goroutine for the life of a process.
 		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")); err != nil {
@@ -17,5 +23,5 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 	}
-	os.Exit(code)
+	return code
 }

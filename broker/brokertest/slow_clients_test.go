@@ -55,7 +55,7 @@ func TestSlowAndSilentClientsAreCheapAndInNobodysWay(t *testing.T) {
 	b := startChild(t, map[string]string{"connections.max.idle.ms": strconv.FormatInt(idle.Milliseconds(), 10)})
 	normal := startPulse(t, b.addr)
 	files := openFiles(b.PID())
-	m := watchMemory(t, b.Process)
+	m := watchMemory(t, b.Node)
 	began := time.Now()
 	quiet := dialAll(t, b.addr, silent)
 	normal.await(5)
@@ -110,7 +110,7 @@ func TestAClientThatReadsNothingHoldsUpItselfAlone(t *testing.T) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 	}
-	m := watchMemory(t, b.Process)
+	m := watchMemory(t, b.Node)
 	normal.await(5)
 	const clients, requests = 100, 1000
 	ask := framed(headerOf(1, 4, false), i32(-1), i32(0), i32(1), i32(50<<20), []byte{0}, // fetch: nobody's, at once, 50 MiB

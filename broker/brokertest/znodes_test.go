@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -108,7 +107,7 @@ func znodesOfABroker(t *testing.T, release, level string, d znodeDifferences) {
 		removeTopic(t, admin, "e")
 		z.awaitGone(zkmeta.DeleteTopicPath("e"))
 	}
-	if err := b.Stop(); err != nil {
+	if err := b.stop(); err != nil {
 		t.Fatal(err)
 	}
 	z.same("12")
@@ -124,7 +123,7 @@ func znodesOfABroker(t *testing.T, release, level string, d znodeDifferences) {
 		z.must(z.session.MarkTopicDeleted(t.Context(), "keep"))
 	}
 	z.same("13")
-	if err := b.Stop(); err != nil {
+	if err := b.stop(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -203,7 +202,7 @@ type znodes struct {
 
 func newZnodes(t *testing.T, release, level string, d znodeDifferences) *znodes {
 	t.Helper()
-	connect, _ := openZooKeeper(t)
+	connect := openEnsemble(t, "").connect
 	z := &znodes{t: t, captures: filepath.Join("testdata/znodes", release), connect: connect + "/znodes",
 		properties: map[string]string{"inter.broker.protocol.version": level, "offsets.topic.num.partitions": "5"},
 		ours:       zklog.Identities{}, kafkas: zklog.Identities{}, differences: d}
@@ -229,8 +228,7 @@ func (z *znodes) must(err error) {
 // another is a broker with the address and the directory of one that has stopped, and the properties of now.
 func (z *znodes) another(b childBroker) childBroker {
 	z.t.Helper()
-	b.Process = NewProcess(z.t, b.propertiesWith(z.connect, z.properties))
-	return b
+	return newChildAt(z.t, z.connect, b.addr, b.dir, z.properties)
 }
 
 // captured are the znodes after a step of Kafka's.
@@ -355,9 +353,8 @@ func (z *znodes) oldToolAltersTZ() {
 // paused stops the broker's process while something is done.
 func (z *znodes) paused(b childBroker, do func()) {
 	z.t.Helper()
-	process := b.cmd.Process
-	z.must(process.Signal(syscall.SIGSTOP))
-	defer process.Signal(syscall.SIGCONT)
+	b.Pause()
+	defer b.Resume()
 	do()
 }
 

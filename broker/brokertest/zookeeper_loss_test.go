@@ -2,12 +2,10 @@ package brokertest
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +15,6 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/zurau/zurau/zkmeta"
-	"github.com/zurau/zurau/zkmeta/zkserver"
 )
 
 const shortSession = 2 * time.Second
@@ -25,7 +22,6 @@ const shortSession = 2 * time.Second
 // behindLink is a broker that reaches its ZooKeeper over a link; the test's own session goes straight.
 type behindLink struct {
 	*Cluster
-	zk      *zkserver.Server
 	link    *link
 	session *zkmeta.Session
 	logged  *observer.ObservedLogs
@@ -33,13 +29,10 @@ type behindLink struct {
 
 func startBehindLink(t *testing.T) behindLink {
 	t.Helper()
-	zk := startZooKeeper(t)
-	l := newLink(t, zk.Addr().String())
 	core, logged := observer.New(zap.InfoLevel)
-	c := Start(t, ZooKeeper(l.addr()), Logger(zap.New(core)), Property("zookeeper.session.timeout.ms", "2000"),
+	c := Start(t, Logger(zap.New(core)), Property("zookeeper.session.timeout.ms", "2000"),
 		Property("controlled.shutdown.retry.backoff.ms", "200"))
-	direct := &Cluster{t: t, connect: zk.Addr().String()}
-	return behindLink{Cluster: c, zk: zk, link: l, session: direct.session(), logged: logged}
+	return behindLink{Cluster: c, link: c.Node(0).zk, session: c.session(), logged: logged}
 }
 
 // said counts the log lines that contain a text.
@@ -96,8 +89,8 @@ func TestTheBrokerGoesOnWithoutZooKeeper(t *testing.T) {
 		name       string
 		away, back func(b behindLink)
 	}{
-		{"frozen, with its connections open", func(b behindLink) { b.link.freeze() }, func(b behindLink) { b.link.thaw() }},
-		{"gone, and its connections cut", func(b behindLink) { b.link.freeze(); b.link.cut() }, func(b behindLink) { b.link.thaw() }},
+		{"frozen, with its connections open", func(b behindLink) { b.FreezeZooKeeper() }, func(b behindLink) { b.ThawZooKeeper() }},
+		{"gone, and its connections cut", func(b behindLink) { b.FreezeZooKeeper(); b.link.sever() }, func(b behindLink) { b.ThawZooKeeper() }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -161,7 +154,7 @@ func TestAShortSilenceOfZooKeeperChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 5 {
-		b.link.cut() // the session is taken to another connection
+		b.link.sever() // the session is taken to another connection
 		normal.await(5)
 	}
 	createTopic(t, b.Node(0).Addr(), "later", nil)
@@ -179,9 +172,9 @@ func TestAStopWithoutZooKeeperIsBoundedAndClean(t *testing.T) {
 		name string
 		away func(t *testing.T, b behindLink)
 	}{
-		{"a moment after it froze", func(t *testing.T, b behindLink) { b.link.freeze() }},
+		{"a moment after it froze", func(t *testing.T, b behindLink) { b.FreezeZooKeeper() }},
 		{"when the session is long over", func(t *testing.T, b behindLink) {
-			b.link.freeze()
+			b.FreezeZooKeeper()
 			b.awaitSessionEnd(t)
 		}},
 	} {
@@ -204,7 +197,7 @@ func TestAStopWithoutZooKeeperIsBoundedAndClean(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(n.Dir(), ".kafka_cleanshutdown")); err != nil {
 				t.Error(err)
 			}
-			b.link.thaw()
+			b.ThawZooKeeper()
 			n.Start()
 			if end, err := endOf(n.Addr(), "t", 0); err != nil || end != 3 {
 				t.Errorf("the log ends at %d, %v", end, err)
@@ -225,7 +218,7 @@ func TestExpiredSessionsLeaveNothingBehind(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 	rounds := max(5, kills(t))
 	for round := range rounds {
-		endSession(t, b.zk.Addr().String(), n.Dir())
+		b.ExpireSession(0)
 		epoch = b.reigns(t, epoch)
 		createTopic(t, n.Addr(), fmt.Sprint("round", round), nil)
 		normal.await(5)
@@ -239,25 +232,4 @@ func TestExpiredSessionsLeaveNothingBehind(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-// endSession closes a broker's session behind its back, as whoever knows id and password can.
-func endSession(t *testing.T, zookeeper, dir string) {
-	t.Helper()
-	saved, err := os.ReadFile(filepath.Join(dir, ".zookeeper-session"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, password, _ := strings.Cut(strings.TrimSpace(string(saved)), " ")
-	session, err := strconv.ParseUint(id, 16, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := hex.DecodeString(password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := zkmeta.CloseSession(t.Context(), zookeeper, int64(session), secret); err != nil {
-		t.Fatal(err)
-	}
 }
