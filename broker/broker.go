@@ -171,6 +171,7 @@ func (b *Broker) buildRooms() error {
 	id := b.registrar.id
 	registry := metrics.New()
 	b.storage.Measure(registry)
+	b.configs.throttles.measure(registry)
 	b.metadata = metadata.New()
 	b.replicas = replica.NewManager(b.replicaOptions())
 	client := wire.ClientOptions{ClientID: strconv.Itoa(int(id)), Timeout: b.static.ControllerSocketTimeout}
@@ -222,6 +223,7 @@ func (b *Broker) replicaOptions() replica.Options {
 		LeaderAddr:        b.leaderAddr,
 		AlterPartition:    b.alterPartition,
 		ReplicaLagTimeMax: c.ReplicaLagTimeMax,
+		Throttles:         replica.Throttles{Leader: b.configs.throttles.leader, Follower: b.configs.throttles.follower},
 		Fetchers: replica.FetcherOptions{
 			PerLeader: int(c.NumReplicaFetchers), Client: wire.ClientOptions{Timeout: c.ReplicaSocketTimeout},
 			Level: b.level, BrokerEpoch: b.registrar.epoch.Load,

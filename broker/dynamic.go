@@ -19,10 +19,11 @@ type configListener struct {
 	dynamic *config.Dynamic
 	storage *storage.Manager // nil until the logs are loaded, and set before run
 	// changed tells the controller of a notification; "" stands for the brokers' own configuration. Set before run.
-	changed func(topic string)
-	limits  func() // puts the brokers' limits of connections in force; nil until there is a server, and set before run
-	last    int64  // sequence of the last notification carried out in this session, -1 for none; lives owns it
-	logger  *zap.Logger
+	changed   func(topic string)
+	limits    func() // puts the brokers' limits of connections in force; nil until there is a server, and set before run
+	last      int64  // sequence of the last notification carried out in this session, -1 for none; lives owns it
+	throttles *throttles
+	logger    *zap.Logger
 
 	// turn holds one token, for whoever reads values and puts them in force: what was read before must not be put in
 	// force behind what was read after.
@@ -30,7 +31,7 @@ type configListener struct {
 }
 
 func newConfigListener(id int32, d *config.Dynamic, logger *zap.Logger) *configListener {
-	l := &configListener{id: id, dynamic: d, logger: logger, turn: make(chan struct{}, 1)}
+	l := &configListener{id: id, dynamic: d, throttles: newThrottles(id, d.Broker()), logger: logger, turn: make(chan struct{}, 1)}
 	l.turn <- struct{}{}
 	return l
 }
@@ -177,6 +178,7 @@ func (l *configListener) apply(e zkmeta.Entity, values map[string]string) {
 	case e.Type() == zkmeta.TopicConfigs:
 		_, err = l.dynamic.SetTopic(e.Name(), values)
 		l.reconfigure(func(name string) bool { return name == e.Name() })
+		l.throttles.setTopic(e.Name(), l.dynamic.Topic(e.Name()))
 	case e == zkmeta.DefaultBrokerEntity:
 		err = l.dynamic.SetBrokerDefault(values)
 		l.reconfigureBroker()
@@ -192,6 +194,7 @@ func (l *configListener) apply(e zkmeta.Entity, values map[string]string) {
 // reconfigureBroker hands the broker's own configuration to whoever keeps a part of it.
 func (l *configListener) reconfigureBroker() {
 	l.reconfigure(func(string) bool { return true })
+	l.throttles.setRates(l.dynamic.Broker())
 	if l.limits != nil {
 		l.limits()
 	}

@@ -107,8 +107,11 @@ type Broker struct {
 	HighWatermarkCheckpoint      time.Duration `config:"replica.high.watermark.checkpoint.interval.ms"`
 	ReplicaSelectorClass         string        `config:"replica.selector.class"`
 
-	LeaderThrottledRate   int64 `config:"leader.replication.throttled.rate"` // bytes a second
-	FollowerThrottledRate int64 `config:"follower.replication.throttled.rate"`
+	LeaderThrottledRate        int64         `config:"leader.replication.throttled.rate"` // bytes a second
+	FollowerThrottledRate      int64         `config:"follower.replication.throttled.rate"`
+	AlterLogDirsRate           int64         `config:"replica.alter.log.dirs.io.max.bytes.per.second"` // read; logs move within a broker later
+	ReplicationQuotaSamples    int32         `config:"replication.quota.window.num"`
+	ReplicationQuotaSampleSize time.Duration // replication.quota.window.size.seconds
 
 	// Groups, offsets, transactions.
 	GroupMinSessionTimeout           time.Duration `config:"group.min.session.timeout.ms"`

@@ -73,6 +73,7 @@ func (b *Broker) derive() error {
 		b.ZooKeeperConnectionTimeout = milliseconds(ms)
 	}
 	b.LeaderImbalanceCheckInterval = milliseconds(b.parsed["leader.imbalance.check.interval.seconds"].(int64) * 1000)
+	b.ReplicationQuotaSampleSize = time.Duration(b.parsed["replication.quota.window.size.seconds"].(int64)) * time.Second
 	b.OffsetsRetention = time.Duration(b.parsed["offsets.retention.minutes"].(int64)) * time.Minute
 	b.LogDirs = csv(b.stringOf("log.dirs", b.stringOf("log.dir", "")))
 	b.MaxConnectionsPerIPOverrides = map[string]int32{}

@@ -69,6 +69,7 @@ var unknownView = storage.View{LogStartOffset: -1, LastStableOffset: -1, HighWat
 // Fetch reads every position, waiting up to MaxWait for MinBytes. It fills out, which has the length of want. An error
 // at any partition, a divergence or the end of ctx ends the wait.
 func (m *Manager) Fetch(ctx context.Context, rd Reader, want []Position, out []Fetched) {
+	defer m.chargeLeader(rd, want, out)
 	deadline := time.Now().Add(rd.MaxWait)
 	total, done := readAll(rd, want, out, true)
 	if done || total >= rd.MinBytes || rd.MaxWait <= 0 || len(want) == 0 {
@@ -177,6 +178,9 @@ func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch, note 
 		if epoch < q.LastFetchedEpoch || end < q.Offset {
 			return Fetched{View: v, Diverging: true, DivergingEpoch: epoch, DivergingEnd: end}
 		}
+	}
+	if p.withholds(r, rd) {
+		maxBytes, firstBatch = 0, false
 	}
 	got, err := p.log.Read(q.Offset, maxBytes, p.visibleEnd(rd, v), firstBatch)
 	if err != nil {

@@ -129,6 +129,7 @@ type fetcher struct {
 type following struct {
 	assignment
 	fetched   bool // the leader has answered without an error in this role
+	inSync    bool // the last answer brought all that is replicated
 	failures  int  // errors in a row
 	notBefore time.Time
 }
@@ -172,6 +173,7 @@ func (f *fetcher) run(ctx context.Context) {
 		f.takeInbox()
 		f.letGo()
 		f.recall(time.Now())
+		f.holdBack()
 		if wait, idle := f.idle(time.Now()); idle {
 			timer.Reset(wait)
 			select {
@@ -388,7 +390,9 @@ func (f *fetcher) do(ctx context.Context, req kmsg.Request) (kmsg.Response, erro
 func (f *fetcher) take(ctx context.Context, g *following, a *kmsg.FetchResponseTopicPartition) {
 	err := asError(a.ErrorCode)
 	if err == nil {
-		err = g.p.followLeader(g.r, f.session.offset(g.p.tp), a)
+		if err = g.p.followLeader(g.r, f.session.offset(g.p.tp), a); err == nil {
+			f.fetchedSome(g, a)
+		}
 	}
 	if errors.Is(err, kerr.OffsetOutOfRange) {
 		err = f.findPlace(ctx, g)

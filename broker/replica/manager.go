@@ -33,6 +33,7 @@ type Options struct {
 
 	ReplicaLagTimeMax time.Duration // replica.lag.time.max.ms
 	Fetchers          FetcherOptions
+	Throttles         Throttles
 	Logger            *zap.Logger
 }
 
