@@ -45,6 +45,7 @@ func init() {
 		{"zookeeper-shell", "look at and change znodes", interruptible(runZooKeeperShell)},
 		{"kafka-producer-perf-test", "measure how fast records can be produced", runProducerPerformance},
 		{"kafka-topics", "list, describe, make, change and delete topics", interruptible(runTopics)},
+		{"kafka-reassign-partitions", "move the replicas of partitions to other brokers", interruptible(runReassignPartitions)},
 		{"kafka-run-class", "run a tool by the name of its Java class", runClass},
 		{"link", "link the tools into a folder by the names of Kafka's scripts", link},
 	}

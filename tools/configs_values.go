@@ -11,8 +11,7 @@ import (
 // What the entities may have that kafka-configs writes to ZooKeeper past the brokers (Kafka 1.1: DynamicConfig).
 
 // throttles are the keys of a broker that may be written behind its back: no broker needs to check or encrypt them.
-var throttles = []string{"leader.replication.throttled.rate", "follower.replication.throttled.rate",
-	"replica.alter.log.dirs.io.max.bytes.per.second"}
+var throttles = []string{leaderThrottledRate, followerThrottledRate, logDirThrottledRate}
 
 func checkThrottlesOnly(added map[string]string) error {
 	var words []string

@@ -99,7 +99,7 @@ func readOffsetFile(name string) (map[topic.Partition]int64, error) {
 	}
 	if len(twice) > 0 {
 		return nil, &javaError{
-			class:   "kafka.common.AdminCommandFailedException",
+			class:   commandFailedException,
 			message: "Offset json file contains duplicate topic partitions: " + strings.Join(twice, ","),
 		}
 	}
@@ -107,7 +107,7 @@ func readOffsetFile(name string) (map[topic.Partition]int64, error) {
 }
 
 func adminOperation(message string) error {
-	return &javaError{class: "kafka.admin.AdminOperationException", message: message}
+	return &javaError{class: adminOperationException, message: message}
 }
 
 func jsonMapping(message string) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,24 +126,18 @@ func (z *zookeeperTopics) assign(
 		return nil, err
 	}
 	var brokers []topic.BrokerRack
-	racks := 0
 	for _, id := range slices.Sorted(maps.Keys(registered)) {
 		rack := registered[id].Rack
 		if z.has(z.disableRackAware) {
 			rack = ""
 		}
-		if rack != "" {
-			racks++
-		}
 		brokers = append(brokers, topic.BrokerRack{ID: id, Rack: rack})
 	}
-	if racks > 0 && racks < len(brokers) {
-		return nil, adminOperation("Not all brokers have rack information. Add --disable-rack-aware in command line to make " +
-			"replica assignment without rack information.")
+	if err := checkRacks(brokers); err != nil {
+		return nil, err
 	}
 	if len(existing) == 0 {
-		start, shift := rand.IntN(max(len(brokers), 1)), rand.IntN(max(len(brokers), 1))
-		return topic.AssignReplicas(brokers, int32(first), int32(partitions), factor, start, shift)
+		return spreadAnywhere(brokers, partitions, factor)
 	}
 	start := max(0, slices.IndexFunc(brokers, func(b topic.BrokerRack) bool { return b.ID >= existing[0] }))
 	return topic.AssignReplicas(brokers, int32(first), int32(partitions), factor, start, start)
