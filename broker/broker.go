@@ -48,6 +48,7 @@ type Broker struct {
 	handler      *api.Handler
 	server       *wire.Server
 	lives        *lives
+	freeze       *freezeGuard
 	dirs         *dirFailures
 
 	undo []func() // what Start has started, ended by Stop in reverse
@@ -152,6 +153,9 @@ func (b *Broker) connect(ctx context.Context) (*zkmeta.Session, error) {
 		return nil, err
 	}
 	b.logger.Info("Cluster ID = " + b.registrar.clusterID)
+	b.freeze = newFreezeGuard(zk, session, b.logger)
+	b.freeze.start()
+	b.onStop(b.freeze.stop)
 	return session, b.settleLevel(ctx, session)
 }
 
@@ -179,8 +183,8 @@ func (b *Broker) buildRooms() error {
 		BrokerID: id, ZK: b.zk, Level: b.level,
 		Listener: b.controllerListener(), Client: client, DeleteTopicEnable: b.static.DeleteTopicEnable,
 		UncleanLeaderElectionEnable: func() bool { return b.dynamic.Broker().UncleanLeaderElectionEnable },
-		Rebalance:                   b.rebalance(),
-		Metrics:                     registry, Log: b.root.Named("kafka.controller.KafkaController"),
+		Rebalance:                   b.rebalance(), Awake: b.freeze.awaitOffice,
+		Metrics: registry, Log: b.root.Named("kafka.controller.KafkaController"),
 	})
 	b.configs.changed = func(topic string) {
 		if topic == "" {
@@ -196,7 +200,7 @@ func (b *Broker) buildRooms() error {
 		BrokerID: id, ClusterID: b.registrar.clusterID, Level: b.level, Config: b.dynamic,
 		Metadata: b.metadata, Replicas: b.replicas, Storage: b.storage, Controller: b.controller, ZK: b.zk,
 		BrokerEpoch: b.registrar.epoch.Load, ProducerIDs: b.producerIDs, Logger: b.root.Named("kafka.server.KafkaApis"),
-		LogLevels: b.LogLevels,
+		LogLevels: b.LogLevels, Guard: b.freeze, AwaitLease: b.freeze.awaitLease,
 	})
 	b.server = wire.NewServer(b.serverOptions(), b.handler.Handle, b.root.Named("kafka.network.SocketServer"), registry)
 	b.configs.limits = func() { b.server.SetLimits(connectionLimits(b.dynamic.Broker())) }

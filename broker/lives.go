@@ -64,7 +64,7 @@ func (l *lives) run(ctx context.Context, registered *zkmeta.Session) {
 // begin registers in a new session. It tries until it succeeds or the session or the broker ends.
 func (l *lives) begin(ctx context.Context, s *zkmeta.Session) bool {
 	for {
-		err := l.b.registrar.register(ctx, s)
+		err := l.register(ctx, s)
 		if err == nil {
 			err = l.b.configs.load(ctx, s)
 		}
@@ -80,6 +80,19 @@ func (l *lives) begin(ctx context.Context, s *zkmeta.Session) bool {
 		case <-time.After(registerRetry):
 		}
 	}
+}
+
+// register makes the broker known again. What it leads behind a freeze is in doubt before the controller can know the new
+// registration: its LeaderAndIsr is what ends the doubt.
+func (l *lives) register(ctx context.Context, s *zkmeta.Session) error {
+	if l.b.freeze.lostSession(s) {
+		l.b.replicas.Doubt(l.b.registrar.epoch.Load())
+	}
+	if err := l.b.registrar.register(ctx, s); err != nil {
+		return err
+	}
+	l.b.freeze.registered(s)
+	return nil
 }
 
 const registerRetry = 500 * time.Millisecond

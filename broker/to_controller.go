@@ -113,7 +113,11 @@ const (
 )
 
 // alterPartition sends what the leaders of this broker ask for (replica.Options.AlterPartition).
+// It waits for a session that is certainly alive: others may have been given what a broker without one leads.
 func (b *Broker) alterPartition(ctx context.Context, req *kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error) {
+	if err := b.freeze.awaitLease(ctx); err != nil {
+		return nil, err
+	}
 	req.BrokerEpoch = b.registrar.epoch.Load()
 	r, err := b.toController.negotiated(ctx, req, func(latest int16) {
 		req.Version = min(latest, lastAlterPartition)

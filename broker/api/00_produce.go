@@ -28,13 +28,14 @@ import (
 //	v11   TRANSACTION_ABORTABLE is understood (KIP-890)
 //
 // acks 0 is never answered; an error closes the connection instead, so that the client looks for a new leader.
-// acks 1 is answered after the append. acks -1 is answered when the high watermark has passed the records; until
+// acks 1 is answered after the append, unless the broker may have slept through the end of its session meanwhile. acks -1 is answered when the high watermark has passed the records; until
 // then the reply is pending and the connection goes on with its next produce.
 func (h *Handler) produce(_ context.Context, r *wire.Request) wire.Reply {
 	var req kmsg.ProduceRequest
 	if err := r.Decode(&req); err != nil {
 		return wire.Close("malformed Produce request: " + err.Error())
 	}
+	token := h.token()
 	w := producing{h: h, resp: kmsg.ProduceResponse{Version: req.Version}, listener: r.Conn.Listener()}
 	if verdict := h.refuseWhole(&req); verdict != nil {
 		w.refuse(&req, verdict)
@@ -46,6 +47,8 @@ func (h *Handler) produce(_ context.Context, r *wire.Request) wire.Reply {
 		return wire.Close("a produce with acks=0 failed: closing so that the producer refreshes its metadata")
 	case req.Acks == 0:
 		return wire.NoReply()
+	case req.Acks == 1:
+		return h.guarded(token, wire.Respond(&w.resp))
 	case len(w.waits) == 0:
 		return wire.Respond(&w.resp)
 	}

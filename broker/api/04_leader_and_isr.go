@@ -16,7 +16,16 @@ import (
 //	v5  topic ids (KIP-516)
 //	v6  leader recovery state (KIP-704)
 //	v7  a KRaft controller says so (KIP-866); none may lead us
-func (h *Handler) leaderAndIsr(_ context.Context, _ *wire.Request, req *kmsg.LeaderAndISRRequest) wire.Reply {
+//
+// A request that gives this broker the lead of something waits while its session may have expired: another broker may
+// be about to get what the request speaks of. Once the session is proven, or the broker has registered anew, the epochs
+// tell whether the request still holds.
+func (h *Handler) leaderAndIsr(ctx context.Context, _ *wire.Request, req *kmsg.LeaderAndISRRequest) wire.Reply {
+	if h.AwaitLease != nil && h.Replicas.BringsLead(req) {
+		if err := h.AwaitLease(ctx); err != nil {
+			return wire.Close("new leadership waits for a living ZooKeeper session, and the connection ended before: " + err.Error())
+		}
+	}
 	if err := h.fromController(req, req.ControllerID, req.IsKRaftController, req.BrokerEpoch); err != nil {
 		resp := req.ResponseKind().(*kmsg.LeaderAndISRResponse)
 		resp.ErrorCode = kerr.CodeOf(err)

@@ -14,5 +14,6 @@ import (
 //	v0  a request header without client id
 //	v2  the broker epoch is checked (KIP-380)
 func (h *Handler) controlledShutdown(ctx context.Context, _ *wire.Request, req *kmsg.ControlledShutdownRequest) wire.Reply {
-	return wire.Respond(h.Controller.ControlledShutdown(ctx, req))
+	token := h.token()
+	return h.guarded(token, wire.Respond(h.Controller.ControlledShutdown(ctx, req)))
 }

@@ -15,5 +15,6 @@ import (
 //	v2  topic ids
 //	v3  the ISR with the broker epoch of each member (KIP-903)
 func (h *Handler) alterPartition(ctx context.Context, _ *wire.Request, req *kmsg.AlterPartitionRequest) wire.Reply {
-	return wire.Respond(h.Controller.AlterPartition(ctx, req))
+	token := h.token()
+	return h.guarded(token, wire.Respond(h.Controller.AlterPartition(ctx, req)))
 }

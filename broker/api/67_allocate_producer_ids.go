@@ -11,5 +11,6 @@ import (
 // allocateProducerIDs (key 67, version 0) comes from a broker that needs a block of producer ids (KIP-730); only the
 // controller answers.
 func (h *Handler) allocateProducerIDs(ctx context.Context, _ *wire.Request, req *kmsg.AllocateProducerIDsRequest) wire.Reply {
-	return wire.Respond(h.Controller.AllocateProducerIDs(ctx, req))
+	token := h.token()
+	return h.guarded(token, wire.Respond(h.Controller.AllocateProducerIDs(ctx, req)))
 }

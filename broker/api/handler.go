@@ -36,6 +36,34 @@ type Options struct {
 	ProducerIDs *txn.ProducerIDs
 	Logger      *zap.Logger
 	LogLevels   *loglevel.Table // what clients may change; nil: a table of this Handler's own
+
+	// Guard is asked before an answer leaves that only a broker may give whose session lives: acks=1, and the
+	// controller's. nil: nobody is asked.
+	Guard Guard
+	// AwaitLease waits until the broker's session is certainly alive, and fails only with ctx. nil: it always is.
+	AwaitLease func(ctx context.Context) error
+}
+
+// Guard knows whether this process may have slept through the end of its session.
+type Guard interface {
+	Token() uint64 // taken before the work for an answer begins
+	wire.Guard
+}
+
+// guarded is an answer that asks the Guard before it leaves.
+func (h *Handler) guarded(token uint64, r wire.Reply) wire.Reply {
+	if h.Guard == nil {
+		return r
+	}
+	return r.Guarded(h.Guard, token)
+}
+
+// token is to be taken before the work for a guarded answer begins.
+func (h *Handler) token() uint64 {
+	if h.Guard == nil {
+		return 0
+	}
+	return h.Guard.Token()
 }
 
 // Handler answers every request of every connection.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/zurau/zurau/broker/ibp"
 	"github.com/zurau/zurau/broker/metrics"
+	"github.com/zurau/zurau/broker/topic"
 	"github.com/zurau/zurau/broker/wire"
 	"github.com/zurau/zurau/zkmeta"
 )
@@ -29,6 +30,12 @@ type Options struct {
 	DeleteTopicEnable           bool        // delete.topic.enable
 	UncleanLeaderElectionEnable func() bool // unclean.leader.election.enable of the broker, which is dynamic
 	Rebalance                   Rebalance
+	// TopicID is a topic's id as this broker knows it from an earlier controller; zero if it does not. It may be nil.
+	TopicID func(name string) topic.ID
+
+	// Awake is asked before each request to a broker leaves: it waits until this process is known not to have slept
+	// through the end of the session it was elected in, and fails only with ctx. nil: nobody is asked.
+	Awake func(ctx context.Context, elected *zkmeta.Session) error
 
 	Metrics *metrics.Registry // nil for none
 	Log     *zap.Logger       // "kafka.controller.KafkaController"; nil for none
@@ -87,7 +94,13 @@ func New(opt Options) *Controller {
 		patience: context.Background(),
 	}
 	c.opt.Client.ClientID = strconv.Itoa(int(opt.BrokerID))
-	c.newOutbox = func() outbox { return newSenders(c.opt.Client, c.log, &c.ended) }
+	c.newOutbox = func() outbox {
+		out := newSenders(c.opt.Client, c.log, &c.ended)
+		if elected := c.session; c.opt.Awake != nil {
+			out.awake = func(ctx context.Context) error { return c.opt.Awake(ctx, elected) }
+		}
+		return out
+	}
 	c.activeID.Store(noBroker)
 	if opt.Metrics != nil {
 		c.numbers.register(opt.Metrics, c.mailbox.size)

@@ -35,7 +35,8 @@ type senders struct {
 	client wire.ClientOptions
 	log    *zap.Logger
 	byID   map[int32]*sender
-	ended  *sync.WaitGroup // counts the goroutines of senders, removed ones too
+	ended  *sync.WaitGroup             // counts the goroutines of senders, removed ones too
+	awake  func(context.Context) error // Options.Awake for the session of the term; nil for none
 }
 
 func newSenders(client wire.ClientOptions, log *zap.Logger, ended *sync.WaitGroup) *senders {
@@ -50,6 +51,7 @@ func (s *senders) add(id int32, at zkmeta.Endpoint) {
 		log:    s.log.With(zap.Int32("broker", id)),
 		cancel: cancel,
 		ready:  make(chan struct{}, 1),
+		awake:  s.awake,
 	}
 	sn.mu.addr = address(at)
 	s.byID[id] = sn
@@ -97,7 +99,8 @@ type sender struct {
 	client *wire.Client // of the run goroutine
 	log    *zap.Logger
 	cancel context.CancelFunc
-	ready  chan struct{} // holds one token while parcels wait
+	ready  chan struct{}               // holds one token while parcels wait
+	awake  func(context.Context) error // as in senders
 	mu     struct {
 		sync.Mutex
 		queue []parcel
@@ -174,6 +177,11 @@ func (s *sender) deliver(ctx context.Context, req kmsg.Request, connected *bool)
 			return nil, err
 		}
 		*connected = true
+	}
+	if s.awake != nil {
+		if err := s.awake(ctx); err != nil {
+			return nil, err
+		}
 	}
 	resp, err := s.client.Do(ctx, req)
 	*connected = err == nil

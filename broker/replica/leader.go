@@ -14,10 +14,14 @@ type Appended struct {
 
 // AppendAsLeader appends a produced run of batches. acks is the producer's: with -1 (all) it fails with
 // NOT_ENOUGH_REPLICAS before anything is written while the ISR is below min.insync.replicas.
-// NOT_LEADER_OR_FOLLOWER when this broker does not lead. Other errors are those of storage.Log.AppendAsLeader.
+// NOT_LEADER_OR_FOLLOWER when this broker does not lead, or would acknowledge alone (1) and may lead no more (doubt.go).
+// Other errors are those of storage.Log.AppendAsLeader.
 func (p *Partition) AppendAsLeader(records []byte, acks int16, o storage.AppendOptions) (Appended, error) {
 	r := p.role.Load()
 	if !r.leads {
+		return Appended{}, kerr.NotLeaderOrFollower
+	}
+	if acks == 1 && p.inDoubt() {
 		return Appended{}, kerr.NotLeaderOrFollower
 	}
 	if acks == -1 && len(r.isr) < p.minInSync(r) {

@@ -30,7 +30,7 @@ func (m *Manager) LeaderAndIsr(req *kmsg.LeaderAndISRRequest) *kmsg.LeaderAndISR
 // leaderAndIsr works the request off and puts the answers of its partitions into resp.
 func (m *Manager) leaderAndIsr(req *kmsg.LeaderAndISRRequest, resp *kmsg.LeaderAndISRResponse) {
 	topics := topicStates(req)
-	verdicts := m.applyAll(topics)
+	verdicts := m.applyAll(topics, req.BrokerEpoch)
 	m.change(func(all map[topic.Partition]*Partition) {
 		for _, v := range verdicts {
 			if v.isNew {
@@ -81,8 +81,8 @@ func assignments(verdicts []verdict) (all []assignment) {
 const appliers = 16
 
 // applyAll carries out every partition's state and returns a verdict for each, in the order of the request. Of a
-// partition that is named twice the first state counts.
-func (m *Manager) applyAll(topics []kmsg.LeaderAndISRRequestTopicState) []verdict {
+// partition that is named twice the first state counts. brokerEpoch is this broker's as the controller knows it.
+func (m *Manager) applyAll(topics []kmsg.LeaderAndISRRequestTopicState, brokerEpoch int64) []verdict {
 	var verdicts []verdict
 	var fresh []string
 	for i := range topics {
@@ -113,6 +113,9 @@ func (m *Manager) applyAll(topics []kmsg.LeaderAndISRRequestTopicState) []verdic
 			working.Go(func() {
 				defer func() { <-slots }()
 				v.p, v.isNew, v.err = m.apply(tp, topic.ID(t.TopicID), s)
+				if v.p != nil && v.p.confirmedBy(s, v.err) {
+					v.p.confirm(brokerEpoch)
+				}
 				if v.err != nil && !errors.Is(v.err, kerr.StaleControllerEpoch) {
 					m.state.Error("LeaderAndIsr was not applied", zap.Stringer("partition", tp),
 						zap.Int32("leader_epoch", s.LeaderEpoch), zap.Error(v.err))

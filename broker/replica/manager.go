@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"maps"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -56,6 +57,9 @@ type Manager struct {
 	heard     atomic.Uint64
 	expecting waiters
 
+	// doubted is the broker epoch in which this broker may have been replaced without noticing; see Doubt.
+	doubted atomic.Int64
+
 	begun    time.Time // what now counts from
 	keeper   *isrKeeper
 	fetchers *fetchers
@@ -67,6 +71,7 @@ func NewManager(o Options) *Manager {
 	m.state = o.Logger.Named("state.change.logger")
 	m.partitions.Store(&map[topic.Partition]*Partition{})
 	m.turn <- struct{}{}
+	m.doubted.Store(math.MinInt64)
 	m.begun = time.Now()
 	m.keeper = newISRKeeper(m)
 	m.fetchers = newFetchers(m)

@@ -25,6 +25,9 @@ type Partition struct {
 	// members of an ISR that is no more must not move it past a new member.
 	deciding sync.Mutex
 
+	// confirmed is the largest broker epoch of ours in a LeaderAndIsr that named the role (doubt.go).
+	confirmed atomic.Int64
+
 	m *Manager // whose partition it is
 }
 
@@ -54,6 +57,7 @@ func (r *role) maximalISR() []int32 {
 
 func newPartition(m *Manager, tp topic.Partition, log *storage.Log) *Partition {
 	p := &Partition{tp: tp, log: log, m: m}
+	p.confirmed.Store(unknownEpoch)
 	p.role.Store(&role{leader: -1, leaderEpoch: -1, partitionEpoch: -1})
 	return p
 }

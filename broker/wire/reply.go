@@ -65,6 +65,7 @@ type Reply struct {
 	pending  *Pending
 	reason   string
 	throttle time.Duration
+	guard    guarded // of replyKmsg only: see Guarded
 }
 
 // Respond answers with resp, whose version must already be set (kmsg's ResponseKind of a decoded request does so).

@@ -47,7 +47,7 @@ func (h replyHeader) append(b []byte) []byte {
 func (c *Conn) send(replies []owed) error {
 	buf := getBuffer(sizeHint(replies))
 	defer putBuffer(buf)
-	out := (*buf)[:0]
+	out, first := (*buf)[:0], 0 // out holds replies from first on
 	for i := range replies {
 		o := &replies[i]
 		var err error
@@ -58,10 +58,12 @@ func (c *Conn) send(replies []owed) error {
 			out = appendResponse(out, o)
 		case replyParts:
 			c.listener.metrics.responses.Add(1)
-			out, err = c.sendParts(out, o)
+			if err = c.pass(replies[first:i]); err == nil {
+				out, err = c.sendParts(out, o)
+			}
 		case replyClose:
 			err = closeError(o.reply.reason)
-			if werr := c.write(out); werr != nil {
+			if werr := c.writeGuarded(out, replies[first:i]); werr != nil {
 				err = werr
 			}
 		default:
@@ -74,14 +76,14 @@ func (c *Conn) send(replies []owed) error {
 			c.mutedUntil.Store(time.Now().Add(o.reply.throttle).UnixNano())
 		}
 		if len(out) > copyLimit {
-			if err := c.write(out); err != nil {
+			if err := c.writeGuarded(out, replies[first:i+1]); err != nil {
 				return err
 			}
-			out = out[:0]
+			out, first = out[:0], i+1
 		}
 	}
 	*buf = out // append may have moved it
-	return c.write(out)
+	return c.writeGuarded(out, replies[first:])
 }
 
 // sendQueued is send for the goroutine of the queue, where a panic must not take the broker down.
