@@ -269,17 +269,19 @@ func TestABadBatchIsRefusedAndNothingOfItIsStored(t *testing.T) {
 
 func TestDecompressionBombsCostNoMemory(t *testing.T) {
 	for _, c := range []struct {
-		name            string
-		connections     int
-		maxMessageBytes string
-		bombs           []badBatch
+		name        string
+		connections int
+		config      map[string]string
+		bombs       []badBatch
 	}{
-		{"a hundred small ones at once", 100, "131072", smallBombs()},
-		{"large ones, as many as one client has in flight", 5, "1048588", largeBombs()},
+		{"a hundred small ones at once", 100, map[string]string{"max.message.bytes": "131072"}, smallBombs()},
+		{"a hundred of which the good ones are compressed anew", 100,
+			map[string]string{"max.message.bytes": "131072", "compression.type": "lz4"}, smallBombs()},
+		{"large ones, as many as one client has in flight", 5, map[string]string{"max.message.bytes": "1048588"}, largeBombs()},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := startChild(t, nil)
-			createTopic(t, b.addr, "t", map[string]string{"max.message.bytes": c.maxMessageBytes})
+			createTopic(t, b.addr, "t", c.config)
 			normal := startPulse(t, b.addr)
 			m := watchMemory(t, b.Node)
 			stored := int64(0)

@@ -100,6 +100,7 @@ func znodesOfABroker(t *testing.T, release, level string, d znodeDifferences) {
 	if old {
 		z.oldToolCreates("e", 2, nil)
 		z.awaitTopicID("e")
+		z.awaitLeaders("e", 2)
 		z.paused(b, func() {
 			z.must(z.session.RequestPreferredElection(t.Context(), z.capturedElection("11")))
 			z.same("11")
@@ -313,6 +314,22 @@ func (z *znodes) oldToolCreates(name string, partitions int32, configs map[strin
 		a.Partitions[p] = []int32{0}
 	}
 	z.must(z.session.CreateTopic(z.t.Context(), name, configs, a))
+}
+
+// awaitLeaders waits until every partition of a topic has its first leader.
+func (z *znodes) awaitLeaders(name string, partitions int32) {
+	z.t.Helper()
+	var all []topic.Partition
+	for p := range partitions {
+		all = append(all, topic.Partition{Topic: name, ID: p})
+	}
+	eventually(z.t, "the partitions have leaders", func() error {
+		states, err := z.session.ReadStates(z.t.Context(), all)
+		if err == nil && len(states) < len(all) {
+			err = fmt.Errorf("%d of %d have", len(states), len(all))
+		}
+		return err
+	})
 }
 
 // awaitTopicID waits until the controller has given a topic its id.

@@ -70,8 +70,12 @@ var (
 	decodeBudget = newBudget(max(8, 4*runtime.GOMAXPROCS(0)) << 20) // of large decodings
 	// convertBudget is of conversions: their encoders and what they write. A conversion waits for it first and for
 	// decodeBudget then, never the other way round.
-	convertBudget = newBudget(max(16, 8*runtime.GOMAXPROCS(0)) << 20)
+	convertBudget = newBudget(max(8, 4*runtime.GOMAXPROCS(0)) << 20)
 )
+
+// surveying holds a token for each batch being unpacked and checked. That takes a processor and nothing else, so more
+// at once than there are processors would only cost their windows and decoders: 20 MiB for a hundred clients.
+var surveying = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 
 func newBudget(maxBytes int) *budget {
 	b := &budget{max: maxBytes}

@@ -80,6 +80,8 @@ func (s *Survey) walkPlain(b Batch, count int32) error {
 }
 
 func (s *Survey) walkCompressed(b Batch, count int32, limit int64) error {
+	surveying <- struct{}{}
+	defer func() { <-surveying }()
 	in, err := openStream(b.Codec(), 2, b.payload(), limit)
 	if err != nil {
 		return err
