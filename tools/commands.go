@@ -46,6 +46,8 @@ func init() {
 		{"kafka-producer-perf-test", "measure how fast records can be produced", runProducerPerformance},
 		{"kafka-topics", "list, describe, make, change and delete topics", interruptible(runTopics)},
 		{"kafka-reassign-partitions", "move the replicas of partitions to other brokers", interruptible(runReassignPartitions)},
+		{"kafka-leader-election", "elect the leaders of partitions anew", interruptible(runLeaderElection)},
+		{"kafka-preferred-replica-election", "give the leadership of partitions back to their first replicas", interruptible(runPreferredElection)},
 		{"kafka-run-class", "run a tool by the name of its Java class", runClass},
 		{"link", "link the tools into a folder by the names of Kafka's scripts", link},
 	}

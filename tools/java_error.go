@@ -22,6 +22,8 @@ type javaError struct {
 	message string
 	bare    bool // has no message: printed as the class alone
 	cause   error
+
+	suppressed []error
 }
 
 func (e *javaError) Error() string { return e.message }
@@ -116,9 +118,12 @@ func throwable(err error) string {
 	return j.class + ": " + j.message
 }
 
-// stackTrace is what printStackTrace writes, without the stack: err and its causes, a line each.
+// stackTrace is what printStackTrace writes, without the stack: err, what it suppressed and its causes, a line each.
 func stackTrace(err error) string {
 	text := throwable(err) + "\n"
+	for _, s := range asJava(err).suppressed {
+		text += "\tSuppressed: " + throwable(s) + "\n"
+	}
 	for j := asJava(err); j.cause != nil; {
 		if _, ok := j.cause.(*kerr.Error); ok { // the table row behind a broker's error, not a cause
 			break
