@@ -183,7 +183,7 @@ func (b *Broker) buildRooms() error {
 		BrokerID: id, ZK: b.zk, Level: b.level,
 		Listener: b.controllerListener(), Client: client, DeleteTopicEnable: b.static.DeleteTopicEnable,
 		UncleanLeaderElectionEnable: func() bool { return b.dynamic.Broker().UncleanLeaderElectionEnable },
-		Rebalance:                   b.rebalance(), Awake: b.freeze.awaitOffice,
+		Rebalance:                   b.rebalance(), Awake: b.freeze.awaitOffice, TopicID: b.topicID,
 		Metrics: registry, Log: b.root.Named("kafka.controller.KafkaController"),
 	})
 	b.configs.changed = func(topic string) {
@@ -200,7 +200,7 @@ func (b *Broker) buildRooms() error {
 		BrokerID: id, ClusterID: b.registrar.clusterID, Level: b.level, Config: b.dynamic,
 		Metadata: b.metadata, Replicas: b.replicas, Storage: b.storage, Controller: b.controller, ZK: b.zk,
 		BrokerEpoch: b.registrar.epoch.Load, ProducerIDs: b.producerIDs, Logger: b.root.Named("kafka.server.KafkaApis"),
-		LogLevels: b.LogLevels, Guard: b.freeze, AwaitLease: b.freeze.awaitLease,
+		LogLevels: b.LogLevels, Guard: b.freeze, AwaitLease: b.freeze.awaitLease, FollowerEpoch: b.followerEpoch,
 	})
 	b.server = wire.NewServer(b.serverOptions(), b.handler.Handle, b.root.Named("kafka.network.SocketServer"), registry)
 	b.configs.limits = func() { b.server.SetLimits(connectionLimits(b.dynamic.Broker())) }
@@ -226,8 +226,8 @@ func (b *Broker) replicaOptions() replica.Options {
 		Alive:             func(id int32) bool { return b.metadata.Load().Broker(id) != nil },
 		LeaderAddr:        b.leaderAddr,
 		AlterPartition:    b.alterPartition,
-		ReplicaLagTimeMax: c.ReplicaLagTimeMax,
-		Throttles:         replica.Throttles{Leader: b.configs.throttles.leader, Follower: b.configs.throttles.follower},
+		ReplicaLagTimeMax: c.ReplicaLagTimeMax, ReadFromFollowers: c.ReadFromFollowers,
+		Throttles: replica.Throttles{Leader: b.configs.throttles.leader, Follower: b.configs.throttles.follower},
 		Fetchers: replica.FetcherOptions{
 			PerLeader: int(c.NumReplicaFetchers), Client: wire.ClientOptions{Timeout: c.ReplicaSocketTimeout},
 			Level: b.level, BrokerEpoch: b.registrar.epoch.Load,
@@ -235,6 +235,16 @@ func (b *Broker) replicaOptions() replica.Options {
 			MaxBytes: c.ReplicaFetchResponseMaxBytes, PartitionMaxBytes: c.ReplicaFetchMaxBytes,
 		},
 	}
+}
+
+// followerEpoch is the broker epoch in another broker's registration.
+func (b *Broker) followerEpoch(ctx context.Context, id int32) (int64, error) {
+	s, err := b.zk.AwaitSession(ctx)
+	if err != nil {
+		return 0, err
+	}
+	info, err := s.Broker(ctx, id)
+	return info.Epoch, err
 }
 
 // leaderAddr is where a leader is fetched from.

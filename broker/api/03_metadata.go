@@ -43,6 +43,7 @@ func (h *Handler) metadata(ctx context.Context, r *wire.Request, req *kmsg.Metad
 			unknown = append(unknown, *t)
 		}
 	}
+	h.tellIDsOnDisk(r, q.snapshot.ControllerID(), unknown)
 	resp.Topics = append(resp.Topics, unknown...)
 	return wire.Respond(resp)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/zurau/zurau/broker/kerr"
 	"github.com/zurau/zurau/broker/topic"
+	"github.com/zurau/zurau/broker/wire"
 )
 
 // scattered is a cluster as clients may meet it: broker 1 has both listeners, 2 the brokers' own alone, 3 is away, and
@@ -71,6 +72,28 @@ func TestMetadataShowsWhatAClientOfItsListenerCanReach(t *testing.T) {
 		}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("version %d:\n got %q\nwant %q", version, got, want)
+		}
+	}
+}
+
+// A broker that has just started knows a topic by its logs alone. The controller, and nobody else, hears their id.
+func TestAControllerHearsOfIDsThatAreOnlyOnDisk(t *testing.T) {
+	h := data(t, 1)
+	id := topic.NewID()
+	if _, err := h.Storage.Create(topic.Partition{Topic: "cold"}, id); err != nil {
+		t.Fatal(err)
+	}
+	controller, client := "7", "client"
+	for _, test := range []struct {
+		from *string
+		want topic.ID
+	}{{&controller, id}, {&client, topic.ID{}}, {nil, topic.ID{}}} {
+		name := "cold"
+		topics := []kmsg.MetadataResponseTopic{{Topic: &name, ErrorCode: kerr.UnknownTopicOrPartition.Code},
+			{Topic: new(string), ErrorCode: kerr.UnknownTopicOrPartition.Code}, {ErrorCode: kerr.UnknownTopicOrPartition.Code}}
+		h.tellIDsOnDisk(&wire.Request{ClientID: test.from}, 7, topics)
+		if got := topic.ID(topics[0].TopicID); got != test.want || topics[0].ErrorCode == 0 || topics[1].TopicID != [16]byte{} {
+			t.Errorf("%+v, want id %s", topics, test.want)
 		}
 	}
 }

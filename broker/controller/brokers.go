@@ -104,6 +104,10 @@ func (t *term) brokersJoined(ids []int32, now map[int32]zkmeta.BrokerInfo) {
 		t.watchBroker(id)
 	}
 	t.tellBrokers(others...)
+	if len(t.idLost) > 0 {
+		t.tellBrokers(ids...)
+		t.askTopicIDs(ids...)
+	}
 	t.batch.updateMetadata(t.cluster, ids, t.cluster.selectPartitions(everyPartition)...)
 	t.flush()
 	theirs := t.cluster.replicasOn(joined)

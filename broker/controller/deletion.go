@@ -230,6 +230,7 @@ func (t *term) finishDeletion(name string) {
 	}
 	t.topicWatch[name].Stop()
 	delete(t.topicWatch, name)
+	delete(t.idLost, name)
 	err := t.write("deletion of topic "+name, func(ctx context.Context) error {
 		return t.zk.RemoveTopic(ctx, t.epoch, name)
 	})

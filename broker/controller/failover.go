@@ -91,6 +91,8 @@ func (c *Controller) newTerm(epoch zkmeta.Epoch) *term {
 		topicWatch:  make(map[string]*zkmeta.Watch),
 		brokerWatch: make(map[int32]*zkmeta.Watch),
 		badNames:    make(map[string]bool),
+		idLost:      make(map[string]map[int32]bool),
+		idMadeUp:    make(map[string]bool),
 		numbers:     &c.numbers,
 		recount:     true,
 		log:         c.log,
@@ -165,6 +167,7 @@ func (t *term) begin() {
 		zap.Int32s("brokers", t.cluster.brokerIDs()), zap.Int("topics", len(t.cluster.topics)))
 	// Before the first LeaderAndIsr: followers look their leaders up in it.
 	t.tellBrokers(t.cluster.brokerIDs()...)
+	t.askTopicIDs(t.cluster.brokerIDs()...)
 	t.startReplicas()
 	t.startPartitions()
 	t.resumeReassignments(everyPartition)
@@ -190,15 +193,14 @@ func (t *term) load() {
 		t.openQueue(id, b)
 		t.watchBroker(id)
 	}
-	names := t.readTopicNames()
-	for name, a := range t.readTopics(names) {
+	for name, a := range t.readTopics(t.readTopicNames()) {
 		t.cluster.addTopic(name, a)
 	}
-	t.giveTopicIDs(names)
 	all := t.cluster.selectPartitions(everyPartition)
 	for tp, st := range t.readStates(all) {
 		t.cluster.find(tp).leadership = &st
 	}
+	t.findTopicIDs()
 }
 
 // startReplicas sorts the replicas into online and offline ones and moves each to where it is, which sends

@@ -116,6 +116,8 @@ func (t *term) onLeaderAndISRResponse(broker int32, resp *kmsg.LeaderAndISRRespo
 			switch rp.ErrorCode {
 			case 0:
 				delete(failed, p.Partition)
+			case kerr.InconsistentTopicID.Code:
+				t.topicIDRefused(broker, name)
 			case kerr.KafkaStorageError.Code:
 				if failed == nil {
 					failed = make(map[topic.Partition]bool)

@@ -32,8 +32,10 @@ type term struct {
 	watches     []*zkmeta.Watch // of the whole term
 	topicWatch  map[string]*zkmeta.Watch
 	brokerWatch map[int32]*zkmeta.Watch
-	badNames    map[string]bool // znodes of topics that were reported
-	rebalance   *time.Timer     // of the next look for leaders to move back; nil where nobody wants that
+	badNames    map[string]bool           // znodes of topics that were reported
+	idLost      map[string]map[int32]bool // topics whose id is looked for, and the brokers that do not know it
+	idMadeUp    map[string]bool           // topics that had none and got a new one, for want of it
+	rebalance   *time.Timer               // of the next look for leaders to move back; nil where nobody wants that
 
 	numbers *numbers
 	recount bool // the counted numbers changed

@@ -70,21 +70,6 @@ func (t *term) readTopics(names []string) map[string]zkmeta.TopicAssignment {
 	return found
 }
 
-// giveTopicIDs gives the topics that have none an id (KIP-516): tools older than 2.8 and kafka-topics
-// --zookeeper make such.
-func (t *term) giveTopicIDs(names []string) {
-	for _, name := range names {
-		s := t.cluster.topics[name]
-		if s == nil || !s.id.IsZero() {
-			continue
-		}
-		s.id = topic.NewID()
-		t.cluster.topicNames[s.id] = name
-		t.log.Info("Gave a topic its id", zap.String("topic", name), zap.Stringer("id", s.id))
-		t.writeTopic(s)
-	}
-}
-
 // writeTopic writes a topic's assignment as we know it; keys that others put there stay. When somebody has written
 // since we read, nothing is written: the watch has us look again, and find what is still to do.
 func (t *term) writeTopic(s *topicState) {
@@ -197,6 +182,12 @@ func (t *term) topicModified(name string) {
 	if !ok {
 		return // gone, which topicsChanged will see, or unreadable as yet
 	}
+	if s.id.IsZero() && !a.ID.IsZero() { // lost, and found by somebody else
+		s.extra, s.zkVersion = a.Extra, a.ZkVersion
+		delete(t.idLost, name)
+		t.nameTopic(s, a.ID, "its znode")
+		t.announceTopicID(s)
+	}
 	if !a.ID.IsZero() && a.ID != s.id {
 		t.log.Warn("A topic was deleted and created again behind the controller's back", zap.String("topic", name),
 			zap.Stringer("old_id", s.id), zap.Stringer("id", a.ID))
@@ -254,4 +245,5 @@ func (t *term) forgetTopic(name string) {
 	t.recount = true
 	t.topicWatch[name].Stop()
 	delete(t.topicWatch, name)
+	delete(t.idLost, name)
 }
