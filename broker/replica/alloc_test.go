@@ -14,15 +14,16 @@ func TestWaitingAllocatesLittle(t *testing.T) {
 	p := mustLead(t, m, state{self, 0, []int32{self}, []int32{self}, topic.NewID()})
 	w := newWaiter()
 	other := newWaiter()
-	p.consumers.add(other) // keeps the set
+	here, beside := stand{w: w}, stand{w: other}
+	p.consumers.add(&beside)
 	other.look(everything)
-	defer p.consumers.remove(other)
+	defer p.consumers.remove(&beside)
 	if n := testing.AllocsPerRun(100, func() {
 		w.look(100)
-		p.consumers.add(w)
+		p.consumers.add(&here)
 		p.consumers.wake(100)
 		<-w.C
-		p.consumers.remove(w)
+		p.consumers.remove(&here)
 		other.look(everything)
 	}); n != 0 {
 		t.Errorf("a fetch that waits and is woken: %v allocations, want none", n)
@@ -45,7 +46,7 @@ func BenchmarkWaiters(b *testing.B) {
 			all := make([]*waiter, n)
 			for i := range all {
 				all[i] = newWaiter()
-				ws.add(all[i])
+				ws.add(&stand{w: all[i]})
 			}
 			b.ReportAllocs()
 			for b.Loop() {

@@ -37,8 +37,9 @@ func (p *Partition) DeleteRecords(offset int64) (int64, error) {
 // KAFKA_STORAGE_ERROR when the log is, REQUEST_TIMED_OUT at the end of ctx.
 func (p *Partition) AwaitLowWatermark(ctx context.Context, offset int64) (int64, error) {
 	w := newWaiter()
-	p.starts.add(w)
-	defer p.starts.remove(w)
+	here := stand{w: w}
+	p.starts.add(&here)
+	defer p.starts.remove(&here)
 	for {
 		w.look(1)
 		r := p.role.Load()

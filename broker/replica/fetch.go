@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/zurau/zurau/broker/kerr"
@@ -54,6 +55,9 @@ type Fetched struct {
 	DivergingEpoch int32
 	DivergingEnd   int64
 	Aborted        []storage.AbortedTxn // read_committed only
+
+	role *role        // the partition's when it was read
+	seen storage.View // and the log's; View may be newer by now
 }
 
 // audience are the waiting fetches of a partition among which this reader's belongs.
@@ -71,27 +75,23 @@ var unknownView = storage.View{LogStartOffset: -1, LastStableOffset: -1, HighWat
 func (m *Manager) Fetch(ctx context.Context, rd Reader, want []Position, out []Fetched) {
 	defer m.chargeLeader(rd, want, out)
 	deadline := time.Now().Add(rd.MaxWait)
-	total, done := readAll(rd, want, out, true)
+	total, done := readAll(rd, want, out, m.now())
 	if done || total >= rd.MinBytes || rd.MaxWait <= 0 || len(want) == 0 {
 		return
 	}
 	w := newWaiter()
-	places := m.places(rd, want)
-	for _, place := range places {
-		place.add(w)
-	}
-	defer func() {
-		for _, place := range places {
-			place.remove(w)
-		}
-	}()
+	defer m.standAt(rd, want, w)()
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	for last := false; ; {
 		w.look(rd.MinBytes)
-		release(out)
-		total, done = readAll(rd, want, out, false)
-		if done || total >= rd.MinBytes || last || expectsAny(want) && m.Heard() != rd.Heard {
+		if last {
+			release(out)
+			readAll(rd, want, out, noted)
+			return
+		}
+		total, done = readChanged(rd, want, out, total)
+		if done || total >= rd.MinBytes || expectsAny(want) && m.Heard() != rd.Heard {
 			return
 		}
 		if w.found(total) {
@@ -107,18 +107,36 @@ func (m *Manager) Fetch(ctx context.Context, rd Reader, want []Position, out []F
 	}
 }
 
-// places are where a reader of these positions waits.
-func (m *Manager) places(rd Reader, want []Position) []*waiters {
-	places := make([]*waiters, 0, len(want)+1)
+// stands are the places of fetches, kept for the next ones.
+var stands = sync.Pool{New: func() any { return new([]stand) }}
+
+// standAt has w stand wherever something may come that a reader of these positions wants, until leave is called.
+func (m *Manager) standAt(rd Reader, want []Position, w *waiter) (leave func()) {
+	room := stands.Get().(*[]stand)
+	*room = slices.Grow((*room)[:0], len(want)+1)[:len(want)+1]
+	all := *room
 	for i := range want {
+		all[i].w = w
 		if p := want[i].Partition; p != nil {
-			places = append(places, rd.audience(p))
+			rd.audience(p).add(&all[i])
 		}
 	}
-	if expectsAny(want) {
-		places = append(places, &m.expecting)
+	expects := expectsAny(want)
+	if all[len(want)].w = w; expects {
+		m.expecting.add(&all[len(want)])
 	}
-	return places
+	return func() {
+		for i := range want {
+			if p := want[i].Partition; p != nil {
+				rd.audience(p).remove(&all[i])
+			}
+		}
+		if expects {
+			m.expecting.remove(&all[len(want)])
+		}
+		clear(all)
+		stands.Put(room)
+	}
 }
 
 func expectsAny(want []Position) bool {
@@ -134,37 +152,72 @@ func release(out []Fetched) {
 	}
 }
 
+// noted is given for the time of a look that is not the first of its request: a follower's progress has been noted.
+const noted = never
+
+// look is one reading of a fetch's positions, in order, with what the limits leave for the next.
+type look struct {
+	rd    Reader
+	left  int  // bytes the answer has room for
+	first bool // the next batch may be larger than any limit
+	total int  // bytes found
+	done  bool // waiting would not make the answer better
+}
+
 // readAll reads every position once. done means that waiting would not make the answer better. A follower's progress
-// is noted at the first look of its request: the later ones are made by us, not by it.
-func readAll(rd Reader, want []Position, out []Fetched, note bool) (total int, done bool) {
-	left, first := rd.MaxBytes, rd.FirstBatch
+// is noted at the first look of its request, which it made at now: the later ones are made by us, not by it.
+func readAll(rd Reader, want []Position, out []Fetched, now time.Duration) (total int, done bool) {
+	l := look{rd: rd, left: rd.MaxBytes, first: rd.FirstBatch}
 	for i := range want {
-		q := &want[i]
-		if q.Expected {
-			out[i] = Fetched{} // an empty log
-			continue
-		}
-		if q.Partition == nil {
-			out[i] = Fetched{Err: q.Missing, View: unknownView}
-			done = true
-			continue
-		}
-		f := q.Partition.read(rd, q, min(q.MaxBytes, max(left, 0)), first, note)
-		if f.Err != nil || f.Diverging {
-			done = true
-		}
-		if f.Region.N > 0 {
-			first = false
-		}
-		left -= f.Region.N
-		total += f.Region.N
-		out[i] = f
+		l.read(&want[i], &out[i], now)
 	}
-	return total, done
+	return l.total, l.done
+}
+
+// readChanged looks again at what the look before found total bytes of. If that was nothing, it reads only where
+// something has changed since: an idle follower of 1,000 partitions waits at each of them.
+func readChanged(rd Reader, want []Position, out []Fetched, total int) (_ int, done bool) {
+	if total > 0 {
+		release(out)
+		return readAll(rd, want, out, noted)
+	}
+	l := look{rd: rd, left: rd.MaxBytes, first: rd.FirstBatch}
+	for i := range want {
+		if p := want[i].Partition; p != nil && out[i].stale(p) {
+			l.read(&want[i], &out[i], noted)
+		}
+	}
+	return l.total, l.done
+}
+
+func (l *look) read(q *Position, out *Fetched, now time.Duration) {
+	switch {
+	case q.Expected:
+		*out = Fetched{} // an empty log
+		return
+	case q.Partition == nil:
+		*out = Fetched{Err: q.Missing, View: unknownView}
+		l.done = true
+		return
+	}
+	*out = q.Partition.read(l.rd, q, min(q.MaxBytes, max(l.left, 0)), l.first, now)
+	if out.Err != nil || out.Diverging {
+		l.done = true
+	}
+	if n := out.Region.N; n > 0 {
+		l.first = false
+		l.left -= n
+		l.total += n
+	}
+}
+
+// stale tells whether another look at p may find more than f.
+func (f *Fetched) stale(p *Partition) bool {
+	return p.role.Load() != f.role || p.log.View() != f.seen || p.log.Err() != nil
 }
 
 // read is one look at one partition. The role must be the same before and after it.
-func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch, note bool) Fetched {
+func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch bool, now time.Duration) Fetched {
 	r := p.role.Load()
 	if err := r.mayRead(rd, q); err != nil {
 		return Fetched{Err: err, View: unknownView}
@@ -186,8 +239,8 @@ func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch, note 
 	if err != nil {
 		return Fetched{Err: err, View: unknownView}
 	}
-	f := Fetched{View: v, Region: got.Region}
-	if now := p.role.Load(); now != r && (now.leaderEpoch != r.leaderEpoch || now.leads != r.leads) {
+	f := Fetched{View: v, Region: got.Region, role: r, seen: v}
+	if after := p.role.Load(); after != r && (after.leaderEpoch != r.leaderEpoch || after.leads != r.leads) {
 		release([]Fetched{f})
 		return Fetched{Err: kerr.NotLeaderOrFollower, View: unknownView}
 	}
@@ -200,7 +253,7 @@ func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch, note 
 			f.Aborted = []storage.AbortedTxn{} // none, where a reader of uncommitted records gets null
 		}
 	}
-	if rd.ReplicaID >= 0 && note && p.followerFetched(r, rd, q, v.LogEndOffset) {
+	if rd.ReplicaID >= 0 && now != noted && p.followerFetched(r, rd, q, v.LogEndOffset, now) {
 		f.View = p.log.View() // the follower's own fetch may have moved the high watermark: it learns so at once
 	}
 	return f
@@ -225,8 +278,9 @@ func (r *role) mayRead(rd Reader, q *Position) error {
 	return nil
 }
 
-// followerFetched notes that a follower holds everything below its offset, and tells whether the high watermark moved.
-func (p *Partition) followerFetched(r *role, rd Reader, q *Position, leaderEnd int64) (moved bool) {
+// followerFetched notes that a follower, asking at now, holds everything below its offset, and tells whether the high
+// watermark moved.
+func (p *Partition) followerFetched(r *role, rd Reader, q *Position, leaderEnd int64, now time.Duration) (moved bool) {
 	f := r.followers[rd.ReplicaID]
 	if f == nil {
 		return false
@@ -234,7 +288,7 @@ func (p *Partition) followerFetched(r *role, rd Reader, q *Position, leaderEnd i
 	if q.LogStartOffset != f.logStartOffset.Load() {
 		defer p.starts.wake(everything)
 	}
-	if f.fetched(q.Offset, q.LogStartOffset, rd.BrokerEpoch, leaderEnd, p.m.now()) && p.advanceHighWatermark() {
+	if f.fetched(q.Offset, q.LogStartOffset, rd.BrokerEpoch, leaderEnd, now) && p.advanceHighWatermark() {
 		moved = true
 		p.consumers.wake(everything)
 	}

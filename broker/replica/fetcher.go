@@ -231,10 +231,7 @@ func (f *fetcher) remove(tp topic.Partition) {
 // begin brings the log into the state to be followed with. A log with leader epochs learns from the leader's answers
 // where it went another way; one without them keeps only what is known to be replicated.
 func (f *fetcher) begin(a assignment) {
-	if a.p.log.LatestEpoch() >= 0 {
-		return
-	}
-	if err := a.p.truncateFollower(a.r, a.p.log.View().HighWatermark); err != nil && !errors.Is(err, errSuperseded) {
+	if err := a.p.keepReplicated(a.r); err != nil && !errors.Is(err, errSuperseded) {
 		f.log.Error("A log without leader epochs cannot be truncated to its high watermark", zap.Stringer("partition", a.p.tp), zap.Error(err))
 	}
 }

@@ -68,6 +68,16 @@ func (p *Partition) truncateFollower(r *role, offset int64) error {
 	return p.following(r, func() error { return p.log.TruncateTo(offset) })
 }
 
+// keepReplicated cuts a log without leader epochs to what is known to be replicated.
+func (p *Partition) keepReplicated(r *role) error {
+	return p.following(r, func() error {
+		if p.log.LatestEpoch() >= 0 {
+			return nil
+		}
+		return p.log.TruncateTo(p.log.View().HighWatermark)
+	})
+}
+
 // restartFollower empties the log: the leader's begins behind everything it had.
 func (p *Partition) restartFollower(r *role, start int64) error {
 	p.m.state.Warn("Everything in the log is older than the leader's log start", zap.Stringer("partition", p.tp),

@@ -275,7 +275,7 @@ func TestAFetchThatHasWaitedStandsNowhere(t *testing.T) {
 	p := mustLead(t, m, state{self, 0, []int32{self}, []int32{self}, topic.NewID()})
 	m.Fetch(t.Context(), Reader{ReplicaID: Consumer, MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Millisecond},
 		[]Position{{Partition: p, MaxBytes: 1 << 20, LeaderEpoch: -1, LastFetchedEpoch: -1}}, make([]Fetched, 1))
-	if n := p.consumers.n.Load(); n != 0 || p.consumers.mu.set != nil {
+	if n := p.consumers.n.Load(); n != 0 || p.consumers.mu.first != nil {
 		t.Errorf("%d fetches that are answered still stand at the partition", n)
 	}
 }

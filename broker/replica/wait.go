@@ -25,33 +25,45 @@ func (w *waiter) look(minBytes int) { w.missing.Store(int64(minBytes)) }
 // it. What came during the look may be in total as well and is then counted twice: that wakes too early, never too late.
 func (w *waiter) found(total int) (again bool) { return w.missing.Add(-int64(total)) <= 0 }
 
+// stand is a waiter's place at one partition. It is linked into the partition's row, so that a fetch of 1,000
+// partitions waits at all of them without memory from any. It must not move while it stands.
+type stand struct {
+	w          *waiter
+	next, prev *stand
+}
+
 // waiters are the fetches standing at one partition.
 type waiters struct {
-	n  atomic.Int32 // len(mu.set): an append without an audience takes no lock
+	n  atomic.Int32 // stands in the row: an append without an audience takes no lock
 	mu struct {
 		sync.Mutex
-		set map[*waiter]struct{}
+		first *stand
 	}
 }
 
-func (ws *waiters) add(w *waiter) {
+func (ws *waiters) add(s *stand) {
 	ws.mu.Lock()
-	if ws.mu.set == nil {
-		ws.mu.set = make(map[*waiter]struct{})
+	s.next, s.prev = ws.mu.first, nil
+	if s.next != nil {
+		s.next.prev = s
 	}
-	ws.mu.set[w] = struct{}{}
-	ws.n.Store(int32(len(ws.mu.set)))
+	ws.mu.first = s
 	ws.mu.Unlock()
+	ws.n.Add(1)
 }
 
-func (ws *waiters) remove(w *waiter) {
+func (ws *waiters) remove(s *stand) {
 	ws.mu.Lock()
-	delete(ws.mu.set, w)
-	ws.n.Store(int32(len(ws.mu.set)))
-	if len(ws.mu.set) == 0 {
-		ws.mu.set = nil
+	if s.prev == nil {
+		ws.mu.first = s.next
+	} else {
+		s.prev.next = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
 	}
 	ws.mu.Unlock()
+	ws.n.Add(-1)
 }
 
 // wake tells every waiter of n more bytes; those who then have enough run.
@@ -60,10 +72,10 @@ func (ws *waiters) wake(n int) {
 		return
 	}
 	ws.mu.Lock()
-	for w := range ws.mu.set {
-		if w.missing.Add(-int64(n)) <= 0 {
+	for s := ws.mu.first; s != nil; s = s.next {
+		if s.w.missing.Add(-int64(n)) <= 0 {
 			select {
-			case w.C <- struct{}{}:
+			case s.w.C <- struct{}{}:
 			default:
 			}
 		}

@@ -40,7 +40,7 @@ func TestAWaiterCountsWhatItsLookHasNotSeen(t *testing.T) {
 	} {
 		var ws waiters
 		w := newWaiter()
-		ws.add(w)
+		ws.add(&stand{w: w})
 		ws.wake(c.before) // before the look: whatever it leaves behind does not matter
 		w.woken()
 		w.look(100)
