@@ -139,7 +139,7 @@ func (t *topicService) wants(picture *topicPicture, name string, p kmsg.Metadata
 	minISR := picture.minISR(name)
 	return t.has(t.underReplicated) && missing > 0 ||
 		t.has(t.unavailable) && !slices.Contains(picture.liveBrokers, p.Leader) ||
-		t.has(t.underMinISR) && len(p.ISR) < minISR ||
+		t.has(t.underMinISR) && (p.Leader < 0 || len(p.ISR) < minISR) ||
 		t.has(t.atMinISR) && len(p.ISR) == minISR
 }
 
