@@ -40,6 +40,7 @@ func (h *Handler) fetch(ctx context.Context, r *wire.Request, req *kmsg.FetchReq
 	}
 	f.ownNames()
 	r.ReleaseBody() // a fetch may wait for minutes
+	f.learnFollowerEpoch(ctx)
 	f.read(ctx)
 	return f.reply()
 }
@@ -57,6 +58,9 @@ type fetching struct {
 	parts    []*fetchPartition
 	want     []replica.Position
 	got      []replica.Fetched
+
+	brokerEpoch int64 // of a follower, as far as it is known
+	answerSoon  bool  // without a wait: the follower's next request brings it into the ISR
 }
 
 // resolve turns request and session into the list of partitions to read.
@@ -239,7 +243,7 @@ func (f *fetching) read(ctx context.Context) {
 	}
 	f.h.Replicas.Fetch(ctx, replica.Reader{
 		ReplicaID:   req.ReplicaID,
-		BrokerEpoch: f.brokerEpoch(),
+		BrokerEpoch: f.brokerEpoch,
 		AnyReplica:  req.Version >= 11,
 		Committed:   req.Version >= 4 && req.IsolationLevel == 1,
 		MaxWait:     f.maxWait(),
@@ -252,17 +256,12 @@ func (f *fetching) read(ctx context.Context) {
 	}
 }
 
-// brokerEpoch is a follower's own (KIP-903), -1 from one that does not tell it.
-func (f *fetching) brokerEpoch() int64 {
-	if f.req.Version >= 15 {
-		return f.req.ReplicaState.Epoch
-	}
-	return -1
-}
-
 // maxWait is how long the reader wants to wait, but not longer than a connection may be idle: whether the reader is
 // still there shows only when it is answered.
 func (f *fetching) maxWait() time.Duration {
+	if f.answerSoon {
+		return 0
+	}
 	wait := time.Duration(f.req.MaxWaitMillis) * time.Millisecond
 	if idle := f.h.Config.Broker().ConnectionsMaxIdle; idle > 0 {
 		wait = min(wait, idle)

@@ -55,6 +55,8 @@ type fetchSession struct {
 		epoch int32 // the next request's
 		all   map[fetchKey]*fetchPartition
 		order *list.List // of *fetchPartition: who got bytes goes to the end
+
+		follower followerEpoch // of a follower's session below Fetch 15
 	}
 
 	// Owned by fetchSessions.mu.
@@ -154,6 +156,7 @@ func (s *fetchSessions) open(parts []*fetchPartition, byID, privileged bool, now
 	session.mu.epoch = nextEpoch(initialEpoch)
 	session.mu.all = make(map[fetchKey]*fetchPartition, len(parts))
 	session.mu.order = list.New()
+	session.mu.follower.epoch = replica.EpochPending
 	for _, p := range parts {
 		session.addLocked(p)
 	}

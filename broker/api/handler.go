@@ -42,6 +42,8 @@ type Options struct {
 	Guard Guard
 	// AwaitLease waits until the broker's session is certainly alive, and fails only with ctx. nil: it always is.
 	AwaitLease func(ctx context.Context) error
+	// FollowerEpoch reads the broker epoch of a follower that does not tell it. nil: it stays unknown.
+	FollowerEpoch func(ctx context.Context, broker int32) (int64, error)
 }
 
 // Guard knows whether this process may have slept through the end of its session.

@@ -14,7 +14,7 @@ import (
 // Reader says who fetches and how.
 type Reader struct {
 	ReplicaID int32 // a follower's broker id, or one of the two below
-	// BrokerEpoch is the follower's, -1 when it is not known (KIP-903).
+	// BrokerEpoch is the follower's (KIP-903), or one of EpochUnknown and EpochPending.
 	BrokerEpoch int64
 	AnyReplica  bool // a follower of the partition may answer too (consumers since Fetch 11)
 	Committed   bool // read_committed: nothing above the last stable offset

@@ -15,6 +15,7 @@ type standing struct {
 	logEndOffset int64         // unknownOffset when it has not fetched in this epoch
 	lag          time.Duration // since it was last caught up
 	alive        bool          // the last UpdateMetadata names its broker
+	brokerEpoch  int64         // of the life in which it got as far as logEndOffset
 }
 
 // outOfSync are the members of the ISR that neither stand at the leader's log end nor did so within lagMax.
@@ -28,10 +29,11 @@ func outOfSync(isr []int32, followers []standing, leaderEnd int64, lagMax time.D
 }
 
 // caughtUpWith are the followers outside the ISR that may join: they have all below the high watermark, and at least
-// what there was when the leader's epoch began, so that no record of an earlier epoch is missing.
+// what there was when the leader's epoch began, so that no record of an earlier epoch is missing. Whose registration is
+// still being looked up waits for that.
 func caughtUpWith(isr []int32, followers []standing, highWatermark, epochStart int64) (joined []int32) {
 	for _, f := range followers {
-		if !slices.Contains(isr, f.id) && f.alive && f.logEndOffset >= max(highWatermark, epochStart) {
+		if !slices.Contains(isr, f.id) && f.alive && f.brokerEpoch != EpochPending && f.logEndOffset >= max(highWatermark, epochStart) {
 			joined = append(joined, f.id)
 		}
 	}

@@ -37,6 +37,9 @@ type isrKeeper struct {
 type proposal struct {
 	p *Partition
 	r *role // the role with the proposal in it; another role in its place makes the proposal void
+	// epochs are the broker epochs of r.proposed, of the lives in which the followers got as far as the proposal says. A
+	// follower that was restarted since shall not get in by a proposal that is sent again.
+	epochs []int64
 }
 
 // retryAlterPartition is the pause after an answer that settles nothing.
@@ -103,27 +106,42 @@ func (k *isrKeeper) run() {
 }
 
 // propose puts the change a rule asks for into the partition's role.
-func (k *isrKeeper) propose(p *Partition, rule func(*Partition, *role) []int32) {
+func (k *isrKeeper) propose(p *Partition, rule func(*Partition, *role, []standing) []int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.role.Load()
 	if !r.leads || r.proposed != nil || p.log.Err() != nil {
 		return
 	}
-	isr := rule(p, r)
+	followers := p.standings(r)
+	isr := rule(p, r, followers)
 	if isr == nil {
 		return
 	}
 	next := *r
 	next.proposed = isr
 	p.swap(&next)
-	k.open = append(k.open, proposal{p, &next})
+	k.open = append(k.open, proposal{p, &next, epochsOf(isr, followers)})
+}
+
+// epochsOf are the broker epochs of an ISR's members, as far as they are known. The leader's own stands in the request.
+func epochsOf(isr []int32, followers []standing) []int64 {
+	epochs := make([]int64, len(isr))
+	for i, id := range isr {
+		epochs[i] = EpochUnknown
+		for _, f := range followers {
+			if f.id == id {
+				epochs[i] = max(f.brokerEpoch, EpochUnknown)
+			}
+		}
+	}
+	return epochs
 }
 
 // expansion adds the followers that have caught up; nil for no change.
-func (k *isrKeeper) expansion(p *Partition, r *role) []int32 {
+func (k *isrKeeper) expansion(p *Partition, r *role, followers []standing) []int32 {
 	v := p.log.View()
-	joined := caughtUpWith(r.isr, p.standings(r), v.HighWatermark, r.epochStart)
+	joined := caughtUpWith(r.isr, followers, v.HighWatermark, r.epochStart)
 	if len(joined) == 0 {
 		return nil
 	}
@@ -133,11 +151,11 @@ func (k *isrKeeper) expansion(p *Partition, r *role) []int32 {
 }
 
 // shrinking takes the members away that have been behind for too long; nil for no change.
-func (k *isrKeeper) shrinking(p *Partition, r *role) []int32 {
+func (k *isrKeeper) shrinking(p *Partition, r *role, followers []standing) []int32 {
 	if len(r.isr) < 2 {
 		return nil
 	}
-	v, followers := p.log.View(), p.standings(r)
+	v := p.log.View()
 	gone := outOfSync(r.isr, followers, v.LogEndOffset, k.m.ReplicaLagTimeMax)
 	if len(gone) == 0 {
 		return nil
@@ -160,7 +178,8 @@ func (p *Partition) standings(r *role) []standing {
 	now := p.m.now()
 	for _, id := range r.replicas {
 		if f := r.followers[id]; f != nil {
-			all = append(all, standing{id, f.logEndOffset.Load(), f.lag(now), p.m.Alive(id)})
+			epoch := f.brokerEpoch.Load() // before the log end: see progress.fetched
+			all = append(all, standing{id, f.logEndOffset.Load(), f.lag(now), p.m.Alive(id), epoch})
 		}
 	}
 	return all
@@ -229,12 +248,9 @@ func (k *isrKeeper) request() *kmsg.AlterPartitionRequest {
 		ask := kmsg.NewAlterPartitionRequestTopicPartition()
 		ask.Partition, ask.LeaderEpoch, ask.PartitionEpoch = c.p.tp.ID, c.r.leaderEpoch, c.r.partitionEpoch
 		ask.NewISR = c.r.proposed
-		for _, id := range c.r.proposed {
+		for j, id := range c.r.proposed {
 			member := kmsg.NewAlterPartitionRequestTopicPartitionNewEpochISR()
-			member.BrokerID, member.BrokerEpoch = id, unknownEpoch
-			if f := c.r.followers[id]; f != nil {
-				member.BrokerEpoch = f.brokerEpoch.Load()
-			}
+			member.BrokerID, member.BrokerEpoch = id, c.epochs[j]
 			ask.NewEpochISR = append(ask.NewEpochISR, member)
 		}
 		req.Topics[i].Partitions = append(req.Topics[i].Partitions, ask)

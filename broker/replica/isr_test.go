@@ -13,12 +13,12 @@ func TestWhoLeavesTheISR(t *testing.T) {
 		follower standing
 		gone     bool
 	}{
-		{"at the log end, however long it has said nothing", standing{2, 100, time.Hour, true}, false},
-		{"behind, but caught up not long ago", standing{2, 90, lagMax, true}, false},
-		{"behind for longer than allowed", standing{2, 90, lagMax + 1, true}, true},
-		{"never heard of since the epoch began, and long ago", standing{2, unknownOffset, lagMax + 1, true}, true},
-		{"its broker being away does not matter: the controller sees to that", standing{2, 100, 0, false}, false},
-		{"no member", standing{3, 0, time.Hour, true}, false},
+		{"at the log end, however long it has said nothing", standing{2, 100, time.Hour, true, 7}, false},
+		{"behind, but caught up not long ago", standing{2, 90, lagMax, true, 7}, false},
+		{"behind for longer than allowed", standing{2, 90, lagMax + 1, true, 7}, true},
+		{"never heard of since the epoch began, and long ago", standing{2, unknownOffset, lagMax + 1, true, 7}, true},
+		{"its broker being away does not matter: the controller sees to that", standing{2, 100, 0, false, 7}, false},
+		{"no member", standing{3, 0, time.Hour, true, 7}, false},
 	} {
 		gone := outOfSync([]int32{1, 2}, []standing{c.follower}, 100, lagMax)
 		if slices.Contains(gone, c.follower.id) != c.gone {
@@ -33,17 +33,19 @@ func TestWhoJoinsTheISR(t *testing.T) {
 		follower standing
 		joins    bool
 	}{
-		{"has all that was acknowledged", standing{3, 50, 0, true}, true},
-		{"lacks one acknowledged record", standing{3, 49, 0, true}, false},
-		{"has not fetched in this epoch", standing{3, unknownOffset, 0, true}, false},
-		{"is not alive by what the controller says", standing{3, 50, 0, false}, false},
-		{"is a member already", standing{2, 50, 0, true}, false},
+		{"has all that was acknowledged", standing{3, 50, 0, true, 7}, true},
+		{"lacks one acknowledged record", standing{3, 49, 0, true, 7}, false},
+		{"has not fetched in this epoch", standing{3, unknownOffset, 0, true, 7}, false},
+		{"is not alive by what the controller says", standing{3, 50, 0, false, 7}, false},
+		{"is a member already", standing{2, 50, 0, true, 7}, false},
+		{"its registration is still looked up", standing{3, 50, 0, true, EpochPending}, false},
+		{"its registration is not known, as with a Java leader", standing{3, 50, 0, true, EpochUnknown}, true},
 	} {
 		if joined := caughtUpWith([]int32{1, 2}, []standing{c.follower}, 50, 40); slices.Contains(joined, c.follower.id) != c.joins {
 			t.Errorf("%s: joined %v, want %v", c.name, joined, c.joins)
 		}
 	}
-	if joined := caughtUpWith([]int32{1}, []standing{{3, 39, 0, true}}, 30, 40); len(joined) != 0 {
+	if joined := caughtUpWith([]int32{1}, []standing{{3, 39, 0, true, 7}}, 30, 40); len(joined) != 0 {
 		t.Error("a follower that has not reached the start of the leader's epoch joined")
 	}
 }

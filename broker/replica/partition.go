@@ -57,7 +57,7 @@ func (r *role) maximalISR() []int32 {
 
 func newPartition(m *Manager, tp topic.Partition, log *storage.Log) *Partition {
 	p := &Partition{tp: tp, log: log, m: m}
-	p.confirmed.Store(unknownEpoch)
+	p.confirmed.Store(EpochUnknown)
 	p.role.Store(&role{leader: -1, leaderEpoch: -1, partitionEpoch: -1})
 	return p
 }

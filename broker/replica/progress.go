@@ -11,7 +11,7 @@ import (
 type progress struct {
 	logEndOffset   atomic.Int64 // unknownOffset until its first fetch in this epoch
 	logStartOffset atomic.Int64 // unknownOffset likewise
-	brokerEpoch    atomic.Int64 // as the follower told it, or -1
+	brokerEpoch    atomic.Int64 // as the follower told it, or one of the constants below
 
 	// caughtUp is when the follower was last known to have everything: the start of the last fetch that asked at or
 	// above the log end there was at the fetch before. Times are those of Manager.now.
@@ -32,7 +32,7 @@ func newProgress(inSync bool, now time.Duration) *progress {
 	f := &progress{lastFetch: never, lastFetchEnd: unknownOffset}
 	f.logEndOffset.Store(unknownOffset)
 	f.logStartOffset.Store(unknownOffset)
-	f.brokerEpoch.Store(unknownEpoch)
+	f.brokerEpoch.Store(EpochUnknown)
 	f.caughtUp.Store(int64(never))
 	if inSync {
 		f.caughtUp.Store(int64(now))
@@ -40,8 +40,11 @@ func newProgress(inSync bool, now time.Duration) *progress {
 	return f
 }
 
-// unknownEpoch is the broker epoch of who did not tell it.
-const unknownEpoch = -1
+// Broker epochs that are none.
+const (
+	EpochUnknown int64 = -1 // it was not told, and nobody looked; controllers take it
+	EpochPending int64 = -2 // it is being looked up; the follower joins no ISR before
+)
 
 // fetched notes a fetch at offset, made at now, when the leader's log ended at leaderEnd. It tells whether the
 // follower's log end moved.
@@ -54,8 +57,9 @@ func (f *progress) fetched(offset, logStart, brokerEpoch, leaderEnd int64, now t
 	}
 	f.lastFetch, f.lastFetchEnd = now, leaderEnd
 	f.logStartOffset.Store(logStart)
-	f.brokerEpoch.Store(brokerEpoch)
-	return f.logEndOffset.Swap(offset) != offset
+	moved = f.logEndOffset.Swap(offset) != offset
+	f.brokerEpoch.Store(brokerEpoch) // last: who reads it first finds the log end of this life, or of a later one
+	return moved
 }
 
 // lag is for how long the follower has not been caught up.
