@@ -1,0 +1,228 @@
+package brokertest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// torture tells whether the tests run their full lengths (make torture); without it they are samples of them.
+func torture() bool { return os.Getenv("ZURAU_TORTURE") == "1" }
+
+// times is how often a test does what it does: a sample, or all of it.
+func times(sample, all int) int {
+	if torture() {
+		return all
+	}
+	return sample
+}
+
+// underLoad is a cluster of three with a topic of three replicas that is being written to.
+type underLoad struct {
+	*Cluster
+	load    *Load
+	leaders *leaderWatch
+	session time.Duration
+}
+
+const torturedTopic, torturedPartitions = "t", 3
+
+// startUnderLoad has a session of 2 s, that samples do not take long, or 6 s for the full lengths.
+func startUnderLoad(t *testing.T, opts ...Option) *underLoad {
+	t.Helper()
+	u := &underLoad{session: 2 * time.Second}
+	if torture() {
+		u.session = 6 * time.Second
+	}
+	u.Cluster = Start(t, append([]Option{Brokers(3), Property("zookeeper.session.timeout.ms", fmt.Sprint(u.session.Milliseconds())),
+		Property("min.insync.replicas", "2"), Property("auto.leader.rebalance.enable", "false"),
+		Property("log.segment.bytes", "262144")}, opts...)...)
+	u.CreateTopic(torturedTopic, torturedPartitions, 3)
+	u.load = u.StartLoad(torturedTopic, torturedPartitions)
+	u.leaders = u.watchLeaders(torturedTopic)
+	u.load.AwaitAcks(100)
+	return u
+}
+
+// survives wants acknowledgements of every partition within the limit of a fault (failures.md I20).
+func (u *underLoad) survives(t *testing.T, what string, limit time.Duration) {
+	t.Helper()
+	took := u.load.AwaitAcks(1)
+	t.Logf("%s: acknowledged again after %v", what, took.Round(time.Millisecond))
+	if took > limit {
+		t.Errorf("%s: acknowledged again only after %v, want at most %v", what, took, limit)
+	}
+}
+
+// heal brings back who is down, and waits until all replicas are in sync and have been for some records.
+func (u *underLoad) heal(t *testing.T) {
+	t.Helper()
+	if err := u.startAll(); err != nil {
+		t.Fatal(err)
+	}
+	u.AwaitISR(torturedTopic, 3)
+	u.load.AwaitAcks(20)
+}
+
+func (u *underLoad) check(t *testing.T) {
+	t.Helper()
+	u.load.Check(3)
+	u.leaders.check()
+	if n := u.load.history.Unknown(); n > 0 {
+		t.Errorf("%d sends failed", n)
+	}
+}
+
+// After a hard kill writes go on within the session and 3 s, after a clean stop within 1 s; the slack is for machines
+// that do other things as well.
+func (u *underLoad) killLimit() time.Duration { return u.session + 3*time.Second }
+
+const stopLimit = 3 * time.Second
+
+func TestEveryBrokerInTurnUnderLoad(t *testing.T) {
+	for _, where := range []struct {
+		name string
+		opts []Option
+	}{{"processes", []Option{Processes()}}, {"in this process", []Option{Links()}}} {
+		t.Run(where.name, func(t *testing.T) {
+			t.Parallel()
+			u := startUnderLoad(t, where.opts...)
+			for range times(1, 5) {
+				for _, n := range u.Nodes() {
+					n.Stop()
+					u.survives(t, fmt.Sprintf("broker %d stopped", n.ID()), stopLimit)
+					u.heal(t)
+				}
+				for _, n := range u.Nodes() {
+					n.Kill()
+					u.survives(t, fmt.Sprintf("broker %d killed", n.ID()), u.killLimit())
+					u.heal(t)
+				}
+				c := u.Controller()
+				c.Kill()
+				u.survives(t, fmt.Sprintf("broker %d killed, the controller", c.ID()), u.killLimit())
+				u.heal(t)
+			}
+			u.check(t)
+		})
+	}
+}
+
+// failures.md A1.
+func TestTheLeaderIsChasedWithKills(t *testing.T) {
+	t.Parallel()
+	u := startUnderLoad(t, Processes())
+	for range times(2, 5) {
+		leader := u.Leader(torturedTopic, 0)
+		leader.Kill()
+		u.survives(t, fmt.Sprintf("leader %d killed", leader.ID()), u.killLimit())
+		u.heal(t)
+	}
+	u.check(t)
+}
+
+// failures.md A2: nobody lives who could know better than the logs.
+func TestAllAreKilledAtOnce(t *testing.T) {
+	t.Parallel()
+	u := startUnderLoad(t, Processes())
+	for range times(2, 10) {
+		for _, n := range u.Nodes() {
+			n.Kill()
+		}
+		order := rand.Perm(3)
+		for _, id := range order {
+			u.Node(id).Start()
+		}
+		u.survives(t, fmt.Sprintf("all killed and started in the order %v", order), u.killLimit())
+		u.heal(t)
+	}
+	u.check(t)
+}
+
+// failures.md A4: leaders that follow each other with hardly a record in between. The session of a leader is closed
+// from outside, which is as fast as it can be taken from it, or it is killed.
+func TestTwoFailoversAtOnce(t *testing.T) {
+	t.Parallel()
+	u := startUnderLoad(t, Processes())
+	for round := range times(4, 50) {
+		var fallen []string
+		for range 2 {
+			leader := u.Leader(torturedTopic, 0)
+			if len(u.Bootstrap()) == 3 && round%2 == 0 {
+				leader.Kill()
+				fallen = append(fallen, fmt.Sprintf("%d killed", leader.ID()))
+				continue
+			}
+			u.ExpireSession(leader.ID())
+			fallen = append(fallen, fmt.Sprintf("%d lost its session", leader.ID()))
+		}
+		u.survives(t, strings.Join(fallen, ", "), u.killLimit()+u.session)
+		u.heal(t)
+	}
+	u.check(t)
+}
+
+// A leader that is stopped hands over: no send fails, and partitions are hardly noticed to have moved.
+func TestTheGapOfAStop(t *testing.T) {
+	const partitions = 12
+	c := Start(t, Brokers(3), Processes(), Property("auto.leader.rebalance.enable", "false"))
+	c.CreateTopic("t", partitions, 3, "min.insync.replicas=2")
+	load := c.StartLoad("t", partitions)
+	load.AwaitAcks(50)
+	for range times(1, 10) {
+		for _, n := range c.Nodes() {
+			began := time.Now()
+			n.Stop()
+			stopped := time.Since(began)
+			load.AwaitAcks(10)
+			gaps := gapsOf(load, began)
+			t.Logf("broker %d stopped in %v; the longest gaps of %d partitions: %v", n.ID(), stopped.Round(time.Millisecond), partitions, gaps)
+			if worst := gaps[len(gaps)-1]; worst > stopLimit {
+				t.Errorf("a partition was not acknowledged for %v", worst)
+			}
+			n.Start()
+			c.AwaitISR("t", 3)
+		}
+	}
+	load.Check(3)
+	if n := load.history.Unknown(); n > 0 {
+		t.Errorf("%d sends failed", n)
+	}
+}
+
+// gapsOf are the longest gaps of all partitions since a moment, the shortest first.
+func gapsOf(l *Load, since time.Time) []time.Duration {
+	var gaps []time.Duration
+	for _, gap := range l.history.LongestGap(since) {
+		gaps = append(gaps, gap.Round(time.Millisecond))
+	}
+	slices.Sort(gaps)
+	return gaps
+}
+
+// A leader that is killed costs its session, of 6 s as Kafka's default was for long, and not much more.
+func TestTheGapOfAKill(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Brokers(3), Processes(), Property("zookeeper.session.timeout.ms", "6000"))
+	c.CreateTopic("t", 3, 3, "min.insync.replicas=2")
+	load := c.StartLoad("t", 3)
+	load.AwaitAcks(50)
+	for range times(1, 5) {
+		leader := c.Leader("t", 0)
+		began := time.Now()
+		leader.Kill()
+		load.AwaitAcks(1)
+		gaps := gapsOf(load, began)
+		t.Logf("leader %d killed: the gaps of its cluster's partitions are %v", leader.ID(), gaps)
+		if worst := gaps[len(gaps)-1]; worst > 8*time.Second {
+			t.Errorf("a partition was not acknowledged for %v, want at most 8 s", worst)
+		}
+		leader.Start()
+		c.AwaitISR("t", 3)
+	}
+	load.Check(3)
+}
