@@ -26,17 +26,15 @@ const (
 //	v1  the kind of the election, and an error for the whole
 func (h *Handler) electLeaders(ctx context.Context, _ *wire.Request, req *kmsg.ElectLeadersRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.ElectLeadersResponse)
+	asked := h.partitionsToElect(req)
 	if req.ElectionType != preferredElection && req.ElectionType != uncleanElection {
-		resp.ErrorCode = kerr.InvalidRequest.Code
+		resp.ErrorCode = kerr.UnknownServerError.Code // as Kafka, where the kind is an exception
+		resp.Topics = answerElections(req, asked, refuseElections(asked, kerr.UnknownServerError), nil)
 		return wire.Respond(resp)
 	}
-	asked := h.partitionsToElect(req)
 	elected, controls := h.Controller.ElectLeaders(ctx, asked, req.ElectionType == uncleanElection)
 	if !controls {
-		elected = make(map[topic.Partition]controller.Elected, len(asked))
-		for _, tp := range asked {
-			elected[tp] = controller.Elected{Err: kerr.NotController}
-		}
+		elected = refuseElections(asked, kerr.NotController)
 	}
 	visible := h.awaitPicture(ctx, max(req.TimeoutMillis, 0), func(s *metadata.Snapshot) bool {
 		for tp, e := range elected {
@@ -46,23 +44,39 @@ func (h *Handler) electLeaders(ctx context.Context, _ *wire.Request, req *kmsg.E
 		}
 		return true
 	})
-	places := make(map[string]int) // in resp.Topics
+	resp.Topics = answerElections(req, asked, elected, visible)
+	return wire.Respond(resp)
+}
+
+// refuseElections gives every partition the same error.
+func refuseElections(asked []topic.Partition, err error) map[topic.Partition]controller.Elected {
+	refused := make(map[topic.Partition]controller.Elected, len(asked))
+	for _, tp := range asked {
+		refused[tp] = controller.Elected{Err: err}
+	}
+	return refused
+}
+
+// answerElections groups the outcomes by topic, in the order of the request; what was named twice is answered once.
+func answerElections(req *kmsg.ElectLeadersRequest, asked []topic.Partition,
+	elected map[topic.Partition]controller.Elected, visible *metadata.Snapshot) (topics []kmsg.ElectLeadersResponseTopic) {
+	places := make(map[string]int) // in topics
 	for _, tp := range asked {
 		e, open := elected[tp]
 		if !open || req.Topics == nil && e.Err == kerr.ElectionNotNeeded {
 			continue
 		}
-		delete(elected, tp) // named twice, answered once
+		delete(elected, tp)
 		place, known := places[tp.Topic]
 		if !known {
-			place = len(resp.Topics)
+			place = len(topics)
 			places[tp.Topic] = place
-			resp.Topics = append(resp.Topics, kmsg.ElectLeadersResponseTopic{Topic: tp.Topic})
+			topics = append(topics, kmsg.ElectLeadersResponseTopic{Topic: tp.Topic})
 		}
-		t := &resp.Topics[place]
-		t.Partitions = append(t.Partitions, electionAnswer(tp, e, ledBy(visible, tp, e.Leader)))
+		t := &topics[place]
+		t.Partitions = append(t.Partitions, electionAnswer(tp, e, visible))
 	}
-	return wire.Respond(resp)
+	return topics
 }
 
 // partitionsToElect are the partitions the request names, or all that this broker knows.
@@ -89,17 +103,18 @@ func ledBy(s *metadata.Snapshot, tp topic.Partition, leader int32) bool {
 	return p != nil && p.Leader == leader
 }
 
-// electionAnswer tells what an election came to, and whether this broker has seen the leader in office.
-func electionAnswer(tp topic.Partition, e controller.Elected, seen bool) kmsg.ElectLeadersResponseTopicPartition {
+// electionAnswer tells what an election came to. A leader that this broker has not been told of yet is late: whoever asks
+// for metadata next would be sent to the old one.
+func electionAnswer(tp topic.Partition, e controller.Elected, visible *metadata.Snapshot,
+) kmsg.ElectLeadersResponseTopicPartition {
 	a := kmsg.ElectLeadersResponseTopicPartition{Partition: tp.ID}
 	switch {
-	case e.Err == nil && !seen:
-		a.ErrorCode = kerr.RequestTimedOut.Code
-	case e.Err != nil:
+	case e.Err == kerr.NotController || e.Err == kerr.UnknownServerError: // for which Kafka finds no words
 		a.ErrorCode = kerr.CodeOf(e.Err)
-		if e.Err != kerr.NotController { // for which Kafka finds no words
-			a.ErrorMessage = kmsg.StringPtr(kerr.MessageOf(e.Err))
-		}
+	case e.Err != nil:
+		a.ErrorCode, a.ErrorMessage = kerr.CodeOf(e.Err), kmsg.StringPtr(kerr.MessageOf(e.Err))
+	case !ledBy(visible, tp, e.Leader):
+		a.ErrorCode = kerr.RequestTimedOut.Code
 	}
 	return a
 }

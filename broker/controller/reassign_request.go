@@ -106,6 +106,7 @@ func (c *Controller) AlterPartitionReassignments(
 			return refused
 		}
 		resp := req.ResponseKind().(*kmsg.AlterPartitionAssignmentsResponse)
+		resp.ErrorMessage = kmsg.StringPtr("") // not null, as Kafka
 		for name, parts := range byTopic(results) {
 			resp.Topics = append(resp.Topics, kmsg.AlterPartitionAssignmentsResponseTopic{Topic: name, Partitions: parts})
 		}
@@ -214,6 +215,7 @@ func (c *Controller) ListPartitionReassignments(
 			}
 		}
 		resp := req.ResponseKind().(*kmsg.ListPartitionReassignmentsResponse)
+		resp.ErrorMessage = kmsg.StringPtr("")
 		for name, parts := range byTopic(running) {
 			resp.Topics = append(resp.Topics, kmsg.ListPartitionReassignmentsResponseTopic{Topic: name, Partitions: parts})
 		}
