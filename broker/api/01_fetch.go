@@ -103,8 +103,9 @@ func (f *fetching) resolve() error {
 	return nil
 }
 
-// ownNames replaces the topics that still point into the request's body; those of a session do not.
+// ownNames replaces the rack, and the topics that still point into the request's body; those of a session do not.
 func (f *fetching) ownNames() {
+	f.req.Rack = strings.Clone(f.req.Rack)
 	if f.req.Version >= 13 {
 		return // ids in the request; names are the metadata's
 	}
@@ -250,9 +251,26 @@ func (f *fetching) read(ctx context.Context) {
 		MinBytes:    min(int(req.MinBytes), limit),
 		MaxBytes:    limit,
 		FirstBatch:  req.Version >= 3,
+		Heard:       f.heard,
+		Rack:        req.Rack,
+		RackOf:      f.rackOf(),
 	}, f.want, f.got)
 	if req.Version < firstUnconverted {
 		f.limitConversion()
+	}
+}
+
+// rackOf tells a replica.Reader where brokers are; nil when everybody reads from leaders (replica.selector.class).
+func (f *fetching) rackOf() func(broker int32) (string, bool) {
+	if f.req.Version < 11 || f.req.Rack == "" || f.req.ReplicaID >= 0 || !f.h.Config.Broker().ReadFromFollowers {
+		return nil
+	}
+	snapshot := f.h.Metadata.Load()
+	return func(broker int32) (string, bool) {
+		if _, ok := snapshot.Endpoint(broker, f.listener); !ok || snapshot.Broker(broker).Rack == nil {
+			return "", false
+		}
+		return *snapshot.Broker(broker).Rack, true
 	}
 }
 

@@ -186,7 +186,11 @@ func (e *fetchEncoder) partition(a *fetchAnswer) {
 		e.aborted(a)
 	}
 	if e.version >= 11 {
-		e.i32(-1) // preferred read replica
+		if a.Elsewhere {
+			e.i32(a.Follower) // the preferred read replica
+		} else {
+			e.i32(-1)
+		}
 	}
 	e.recordBytes(a)
 	e.partitionTags(a)

@@ -258,7 +258,7 @@ func (session *fetchSession) stepLocked(req *kmsg.FetchRequest, changed []*fetch
 // tellLocked decides whether an incremental answer mentions p, and notes what its reader now knows. Who got bytes goes to
 // the end of the order, so that small limits do not starve the others. The caller holds session.mu.
 func (session *fetchSession) tellLocked(p *fetchPartition, f *replica.Fetched) bool {
-	mention := f.Region.N > 0 || f.Err != nil || f.Diverging
+	mention := f.Region.N > 0 || f.Err != nil || f.Diverging || f.Elsewhere
 	if f.Region.N > 0 {
 		session.mu.order.MoveToBack(p.element) // unless it was forgotten meanwhile
 	}

@@ -106,6 +106,7 @@ type Broker struct {
 	NumReplicaFetchers           int32         `config:"num.replica.fetchers"`
 	HighWatermarkCheckpoint      time.Duration `config:"replica.high.watermark.checkpoint.interval.ms"`
 	ReplicaSelectorClass         string        `config:"replica.selector.class"`
+	ReadFromFollowers            bool          // the class is RackAwareReplicaSelector
 
 	LeaderThrottledRate        int64         `config:"leader.replication.throttled.rate"` // bytes a second
 	FollowerThrottledRate      int64         `config:"follower.replication.throttled.rate"`

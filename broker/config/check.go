@@ -11,7 +11,7 @@ import (
 // check holds what several keys must agree on (configuration.md 3.3; KafkaConfig.validateValues).
 func (b *Broker) check() error {
 	for _, rules := range []func() error{b.checkMode, b.checkIdentity, b.checkListeners, b.checkLog, b.checkLimits,
-		b.checkListenerLimits} {
+		b.checkListenerLimits, b.checkSelector} {
 		if err := rules(); err != nil {
 			return err
 		}
@@ -173,4 +173,13 @@ func (b *Broker) checkLimits() error {
 			"connection.failed.authentication.delay.ms=%d should always be less than connections.max.idle.ms=%d "+
 				"to prevent failed authentication responses from timing out", delay, idle),
 	)
+}
+
+// checkSelector takes the two classes by which Kafka chooses whom consumers read from (KIP-392). Others would have to be
+// loaded.
+func (b *Broker) checkSelector() error {
+	const leader, rack = "org.apache.kafka.common.replica.LeaderSelector", "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+	b.ReadFromFollowers = b.ReplicaSelectorClass == rack
+	return require(b.ReadFromFollowers || b.ReplicaSelectorClass == "" || b.ReplicaSelectorClass == leader,
+		"replica.selector.class is %s: this broker has %s and %s.", b.ReplicaSelectorClass, leader, rack)
 }

@@ -17,12 +17,16 @@ type Reader struct {
 	// BrokerEpoch is the follower's (KIP-903), or one of EpochUnknown and EpochPending.
 	BrokerEpoch int64
 	AnyReplica  bool // a follower of the partition may answer too (consumers since Fetch 11)
-	Committed   bool // read_committed: nothing above the last stable offset
-	MaxWait     time.Duration
-	MinBytes    int
-	MaxBytes    int    // of the whole answer
-	FirstBatch  bool   // the first batch found is returned whole, even above the limits (KIP-74)
-	Heard       uint64 // Manager.Heard as it was before the partitions were looked up
+	// Rack is where a consumer is, "" if it does not say, and RackOf that of a broker which lives and which the consumer
+	// can reach. nil: everybody reads from the leader.
+	Rack       string
+	RackOf     func(broker int32) (rack string, ok bool)
+	Committed  bool // read_committed: nothing above the last stable offset
+	MaxWait    time.Duration
+	MinBytes   int
+	MaxBytes   int    // of the whole answer
+	FirstBatch bool   // the first batch found is returned whole, even above the limits (KIP-74)
+	Heard      uint64 // Manager.Heard as it was before the partitions were looked up
 }
 
 // Values of Reader.ReplicaID that are no follower.
@@ -54,10 +58,14 @@ type Fetched struct {
 	Diverging      bool         // the reader's log went another way: at DivergingEpoch it ends at DivergingEnd
 	DivergingEpoch int32
 	DivergingEnd   int64
+	Elsewhere      bool // nothing is read here: Follower is nearer to the reader
+	Follower       int32
 	Aborted        []storage.AbortedTxn // read_committed only
 
 	role *role        // the partition's when it was read
 	seen storage.View // and the log's; View may be newer by now
+
+	newMark bool // View has a high watermark the follower must hear of at once
 }
 
 // audience are the waiting fetches of a partition among which this reader's belongs.
@@ -201,7 +209,7 @@ func (l *look) read(q *Position, out *Fetched, now time.Duration) {
 		return
 	}
 	*out = q.Partition.read(l.rd, q, min(q.MaxBytes, max(l.left, 0)), l.first, now)
-	if out.Err != nil || out.Diverging {
+	if out.Err != nil || out.Diverging || out.Elsewhere || out.newMark {
 		l.done = true
 	}
 	if n := out.Region.N; n > 0 {
@@ -223,6 +231,9 @@ func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch bool, 
 		return Fetched{Err: err, View: unknownView}
 	}
 	v := p.log.View()
+	if follower, ok := p.readElsewhere(r, rd, q.Offset); ok {
+		return Fetched{View: v, Elsewhere: true, Follower: follower}
+	}
 	if q.LastFetchedEpoch >= 0 {
 		epoch, end := p.log.EndOffsetForEpoch(q.LastFetchedEpoch)
 		if epoch == -1 && end == -1 || q.Offset < v.LogStartOffset {
@@ -255,6 +266,9 @@ func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch bool, 
 	}
 	if rd.ReplicaID >= 0 && now != noted && p.followerFetched(r, rd, q, v.LogEndOffset, now) {
 		f.View = p.log.View() // the follower's own fetch may have moved the high watermark: it learns so at once
+	}
+	if known := r.followers[rd.ReplicaID]; known != nil && p.m.ReadFromFollowers {
+		f.newMark = known.owesHighWatermark(f.View)
 	}
 	return f
 }

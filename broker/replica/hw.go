@@ -24,6 +24,9 @@ func (p *Partition) advanceHighWatermark() (moved bool) {
 	p.deciding.Unlock()
 	if moved {
 		p.delayed.complete(p)
+		if p.m.ReadFromFollowers {
+			p.followers.wake(everything)
+		}
 	}
 	return moved
 }

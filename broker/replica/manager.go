@@ -35,6 +35,8 @@ type Options struct {
 	ReplicaLagTimeMax time.Duration // replica.lag.time.max.ms
 	Fetchers          FetcherOptions
 	Throttles         Throttles
+	// ReadFromFollowers has followers told of a new high watermark at once, for the consumers that read there (KIP-392).
+	ReadFromFollowers bool
 	Logger            *zap.Logger
 }
 

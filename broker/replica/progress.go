@@ -13,6 +13,8 @@ type progress struct {
 	logStartOffset atomic.Int64 // unknownOffset likewise
 	brokerEpoch    atomic.Int64 // as the follower told it, or one of the constants below
 
+	toldHighWatermark atomic.Int64 // the one the follower knows, where readers wait for it there
+
 	// caughtUp is when the follower was last known to have everything: the start of the last fetch that asked at or
 	// above the log end there was at the fetch before. Times are those of Manager.now.
 	caughtUp atomic.Int64
