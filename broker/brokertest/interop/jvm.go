@@ -197,6 +197,7 @@ var toolClasses = map[string][]string{
 	"kafka-dump-log":            {"kafka.tools.DumpLogSegments"},
 	"kafka-get-offsets":         {"org.apache.kafka.tools.GetOffsetShell", "kafka.tools.GetOffsetShell"},
 	"kafka-delete-records":      {"org.apache.kafka.tools.DeleteRecordsCommand", "kafka.admin.DeleteRecordsCommand"},
+	"kafka-reassign-partitions": {"org.apache.kafka.tools.reassign.ReassignPartitionsCommand", "kafka.admin.ReassignPartitionsCommand"},
 	"kafka-log-dirs":            {"org.apache.kafka.tools.LogDirsCommand", "kafka.admin.LogDirsCommand"},
 	"kafka-broker-api-versions": {"kafka.admin.BrokerApiVersionsCommand"},
 	"zookeeper-shell":           {"org.apache.zookeeper.ZooKeeperMain"},

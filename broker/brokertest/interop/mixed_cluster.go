@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/zurau/zurau/broker/topic"
@@ -28,16 +27,17 @@ const (
 
 // mixedCluster are brokers of several makers on one ZooKeeper.
 type mixedCluster struct {
-	t       *testing.T
-	zk      znodes
-	members []*member
-	loads   []*load
+	t         *testing.T
+	zookeeper string // zookeeper.connect
+	zk        znodes
+	members   []*member
+	loads     []*load
 }
 
 // startMixed starts one member of each release, all at the same time.
 func startMixed(t *testing.T, zookeeper string, releases []string, properties ...string) *mixedCluster {
 	t.Helper()
-	c := &mixedCluster{t: t}
+	c := &mixedCluster{t: t, zookeeper: zookeeper}
 	for id, release := range releases {
 		m := newMember(t, release, int32(id), zookeeper, append([]string{"min.insync.replicas=2", "default.replication.factor=3"},
 			properties...)...)
@@ -337,4 +337,3 @@ func firstDifference(a, b []byte) int {
 	}
 	return min(len(a), len(b))
 }
-

@@ -15,6 +15,7 @@ import (
 
 // Versions of the peers. The newest client line is pinned, so that a run tomorrow tests what this one tested.
 const (
+	kafkaAncient = "1.1.1" // its tools only
 	kafkaOld     = "2.8.2"
 	kafkaNew     = "3.9.1"
 	clientNewest = "4.4.0"
@@ -132,8 +133,12 @@ func kcat(t testing.TB) string {
 
 // jars returns the class path of Apache Kafka's brokers, tools and ZooKeeper of a release.
 func jars(t testing.TB, version string) string {
+	scala := "2.13"
+	if version == kafkaAncient {
+		scala = "2.12"
+	}
 	return mavenFolder(t, "kafka-"+version, []string{
-		"org.apache.kafka:kafka_2.13:" + version, "org.apache.kafka:kafka-tools:" + version,
+		"org.apache.kafka:kafka_" + scala + ":" + version, "org.apache.kafka:kafka-tools:" + version,
 		"org.slf4j:slf4j-reload4j:1.7.36",
 		// The ZooKeeper server inside Kafka's jars needs these two at run time and does not name them.
 		"io.dropwizard.metrics:metrics-core:4.1.12.1", "org.xerial.snappy:snappy-java:1.1.10.5"})
