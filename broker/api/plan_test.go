@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/zurau/zurau/broker/kerr"
@@ -40,6 +41,17 @@ func TestNewPartitionsGoOnFromTheFirstOne(t *testing.T) {
 		if err != nil || len(got) != 1 || len(got[1]) != 1 || got[1][0] != want {
 			t.Errorf("behind %d: %v, %v; want %d", first, got, err, want)
 		}
+	}
+}
+
+// And the followers shift as if the topic had begun there.
+func TestNewPartitionsSpreadTheirFollowersAsKafka(t *testing.T) {
+	brokers := []topic.BrokerRack{{ID: 0}, {ID: 1}, {ID: 2}}
+	existing := zkmeta.TopicAssignment{Partitions: map[int32][]int32{0: {1, 2}}}
+	got, err := planGrowth("t", existing, &kmsg.CreatePartitionsRequestTopic{Topic: "t", Count: 4}, brokers)
+	want := map[int32][]int32{1: {2, 1}, 2: {0, 2}, 3: {1, 2}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
 	}
 }
 

@@ -162,6 +162,13 @@ func (s *stage) run(t *testing.T, d *datadriven.TestData) string {
 	case "delete-topic-enable":
 		s.deleteTopics = d.CmdArgs[0].Key == "true"
 		return ""
+	case "unclean-election": // unclean-election true|false: the brokers' own default, of which they hear
+		s.unclean = d.CmdArgs[0].Key == "true"
+		s.c.BrokerConfigChanged()
+		s.await("UncleanLeaderElectionEnable")
+	case "topic-config-changed": // topic-config-changed T: the notification has come
+		s.c.TopicConfigChanged(d.CmdArgs[0].Key)
+		s.await("TopicUncleanLeaderElectionEnable")
 	case "broker": // broker ID [rack=R] [listener=L]
 		rack, listener := "", "PLAINTEXT"
 		d.MaybeScanArgs(t, "rack", &rack)

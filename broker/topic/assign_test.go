@@ -19,6 +19,25 @@ func TestLeadersGoAroundAndFollowersShiftEachRound(t *testing.T) {
 	}
 }
 
+// The values are those of Kafka's own test of its rack-aware assignment.
+func TestLeadersAlternateBetweenRacksAndFollowersAreElsewhere(t *testing.T) {
+	brokers := []BrokerRack{{0, "rack1"}, {1, "rack3"}, {2, "rack3"}, {3, "rack2"}, {4, "rack2"}, {5, "rack1"}}
+	got, err := AssignReplicas(brokers, 0, 7, 3, 0, 0)
+	want := map[int32][]int32{0: {0, 3, 1}, 1: {3, 1, 5}, 2: {1, 5, 4}, 3: {5, 4, 2}, 4: {4, 2, 0}, 5: {2, 0, 3}, 6: {0, 4, 2}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}
+
+// As while racks are being introduced, broker by broker. Kafka's tools do the same; its brokers then refuse topics.
+func TestARackOnSomeBrokersIsNone(t *testing.T) {
+	some, err := AssignReplicas([]BrokerRack{{0, "a"}, {1, "a"}, {2, ""}, {3, "b"}}, 0, 8, 2, 1, 2)
+	none, _ := AssignReplicas([]BrokerRack{{0, ""}, {1, ""}, {2, ""}, {3, ""}}, 0, 8, 2, 1, 2)
+	if diff := cmp.Diff(none, some); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}
+
 func TestWhatCannotBeIsRefusedWithItsCode(t *testing.T) {
 	one := []BrokerRack{{ID: 1}}
 	for _, c := range []struct {
