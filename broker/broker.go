@@ -29,6 +29,9 @@ type Broker struct {
 	// LogLevels are the levels of the loggers below the one New was given, for clients to see and change. Set before
 	// Start; nil leaves clients a table that nobody asks.
 	LogLevels *loglevel.Table
+	// TellSession is given the ZooKeeper session the broker is about to register in, and id 0 when that was closed (see
+	// package watchdog). Set before Start; nil for nobody.
+	TellSession func(id int64, password []byte) error
 
 	static  *config.Broker
 	logger  *zap.Logger // "kafka.server.KafkaServer"
@@ -151,6 +154,9 @@ func (b *Broker) connect(ctx context.Context) (*zkmeta.Session, error) {
 	b.registrar, err = openIdentity(ctx, session, b.static, b.logger)
 	if err != nil {
 		return nil, err
+	}
+	if b.TellSession != nil {
+		b.registrar.tellSession = b.TellSession
 	}
 	b.logger.Info("Cluster ID = " + b.registrar.clusterID)
 	b.freeze = newFreezeGuard(zk, session, b.logger)

@@ -26,6 +26,8 @@ type registrar struct {
 	endpoints []zkmeta.Endpoint       // set once the listeners are bound
 	epoch     atomic.Int64            // broker epoch: czxid of the registration, -1 before the first
 	logger    *zap.Logger
+
+	tellSession func(id int64, password []byte) error // Broker.TellSession, never nil
 }
 
 // openIdentity learns cluster id and broker id: from meta.properties, the configuration, or ZooKeeper, in the order
@@ -35,7 +37,8 @@ func openIdentity(ctx context.Context, s *zkmeta.Session, cfg *config.Broker, lo
 	if err := refuseKRaft(ctx, s); err != nil {
 		return nil, err
 	}
-	r := &registrar{cfg: cfg, metas: make(map[string]storage.Meta), logger: logger}
+	r := &registrar{cfg: cfg, metas: make(map[string]storage.Meta), logger: logger,
+		tellSession: func(int64, []byte) error { return nil }}
 	r.epoch.Store(-1)
 	for _, dir := range cfg.LogDirs {
 		meta, err := storage.ReadMeta(dir)
@@ -173,7 +176,7 @@ func (r *registrar) closeLeftover(ctx context.Context, s *zkmeta.Session) {
 
 // saveSession remembers the session in every log directory, before anything is registered in it.
 func (r *registrar) saveSession(s *zkmeta.Session) error {
-	var errs []error
+	errs := []error{r.tellSession(s.ID(), s.Password())}
 	for dir := range r.metas {
 		errs = append(errs, writeSavedSession(dir, savedSession{id: s.ID(), password: s.Password()}))
 	}
@@ -182,6 +185,9 @@ func (r *registrar) saveSession(s *zkmeta.Session) error {
 
 // forgetSession is for a session that was closed: nobody need close it again.
 func (r *registrar) forgetSession() {
+	if err := r.tellSession(0, nil); err != nil {
+		r.logger.Warn("The closed ZooKeeper session is not forgotten", zap.Error(err))
+	}
 	for dir := range r.metas {
 		if err := removeSavedSession(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 			r.logger.Warn("The closed ZooKeeper session is not forgotten", zap.String("dir", dir), zap.Error(err))

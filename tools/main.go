@@ -19,6 +19,9 @@ var version = "0.1.0"
 const kafkaVersion = "3.9.1"
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == watchdogWord {
+		os.Exit(watchSession(os.Args[2]))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal kills
 	os.Exit(dispatch(ctx, os.Args, stdio{os.Stdin, os.Stdout, os.Stderr}))

@@ -40,6 +40,7 @@ func serverStart(ctx context.Context, args []string, io stdio) int {
 	logVersion(logger)
 	b := broker.New(cfg, logger)
 	b.LogLevels = levels
+	defer startWatchdog(cfg, b, logger)()
 	return serveUntilDone(ctx, logger, b, func() {})
 }
 

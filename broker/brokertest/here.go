@@ -22,18 +22,19 @@ func startHere(properties map[string]string, logger *zap.Logger) (life, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := run(cfg, logger)
+	b, err := run(cfg, logger, nil)
 	if err != nil {
 		return nil, err
 	}
 	return &hereLife{broker: b, listener: cfg.Listeners[0].Name}, nil
 }
 
-// run starts a broker and waits until it serves clients.
-func run(cfg *config.Broker, logger *zap.Logger) (*broker.Broker, error) {
+// run starts a broker and waits until it serves clients. tell is its TellSession.
+func run(cfg *config.Broker, logger *zap.Logger, tell func(int64, []byte) error) (*broker.Broker, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	b := broker.New(cfg, logger)
+	b.TellSession = tell
 	if err := b.Start(ctx); err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func newNode(c *Cluster, id int, dir string) *Node {
 		n.port = freePort(c.t) // its peers are told the link's, and call before the start returns
 	}
 	if c.o.processes {
-		n.process = newProcess(c.t)
+		n.process = newProcess(c.t, c.o.watchdogs)
 	}
 	return n
 }

@@ -14,6 +14,7 @@ type options struct {
 	logger     *zap.Logger
 	processes  bool
 	links      bool
+	watchdogs  bool
 }
 
 // Option changes what Start builds.
@@ -48,6 +49,10 @@ func Logger(l *zap.Logger) Option { return func(o *options) { o.logger = l } }
 //
 //	func TestMain(m *testing.M) { brokertest.Main(m) }
 func Processes() Option { return func(o *options) { o.processes = true } }
+
+// Watchdogs gives each broker that has a process of its own a watchdog, as kafka-server-start does: ZooKeeper learns of
+// a kill at once, and not after the session's timeout.
+func Watchdogs() Option { return func(o *options) { o.watchdogs = true } }
 
 // Links lets everything that goes to a broker pass a proxy, so that Node.Cut can part it from its peers and its
 // clients. ZooKeeper can be cut off without it.

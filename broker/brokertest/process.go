@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,10 +20,16 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/zurau/zurau/broker/config"
+	"github.com/zurau/zurau/broker/watchdog"
 )
 
-// childVariable carries the path of server.properties to the child.
-const childVariable = "ZURAU_BROKERTEST_CHILD"
+// childVariable carries the path of server.properties to the child, guardedVariable whether the child shall have a
+// watchdog, and watchdogVariable the zookeeper.connect for a process that is one.
+const (
+	childVariable    = "ZURAU_BROKERTEST_CHILD"
+	guardedVariable  = "ZURAU_BROKERTEST_GUARDED"
+	watchdogVariable = "ZURAU_BROKERTEST_WATCHDOG"
+)
 
 // mainCalled tells that this binary can be run as a broker; without it the child would run the tests again.
 var mainCalled atomic.Bool
@@ -32,19 +40,25 @@ var mainCalled atomic.Bool
 //
 // It runs the tests, or the broker a test has asked for, and ends the process.
 func Main(m interface{ Run() int }) {
-	path := os.Getenv(childVariable)
-	if path == "" {
+	path, servers := os.Getenv(childVariable), os.Getenv(watchdogVariable)
+	var err error
+	switch {
+	case servers != "":
+		err = watchdog.Run(os.Stdin, servers)
+	case path != "":
+		err = child(path)
+	default:
 		mainCalled.Store(true)
 		os.Exit(m.Run())
 	}
-	if err := child(path); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
 
-// child runs until its standard input ends, then stops cleanly. A broker that fails ends the process with status 1.
+// child runs until SIGTERM, or the end of its standard input, and then stops cleanly. A broker that fails ends the process with status 1.
 func child(path string) error {
 	cfg, _, err := config.Load(path, nil)
 	if err != nil {
@@ -52,36 +66,57 @@ func child(path string) error {
 	}
 	encoder := zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig())
 	logger := zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), zap.InfoLevel))
-	b, err := run(cfg, logger)
+	var guard *watchdog.Watchdog // nil takes what it is told
+	if os.Getenv(guardedVariable) != "" {
+		if guard, err = startWatchdog(cfg.ZooKeeperConnect); err != nil {
+			return err
+		}
+	}
+	b, err := run(cfg, logger, guard.Tell)
 	if err != nil {
-		return err
+		return errors.Join(err, guard.Close())
 	}
 	fmt.Println(b.Addr(cfg.Listeners[0].Name))
-	ended := make(chan struct{})
+	ended := make(chan os.Signal, 2)
+	signal.Notify(ended, syscall.SIGTERM)
 	go func() {
-		io.Copy(io.Discard, os.Stdin)
-		close(ended)
+		io.Copy(io.Discard, os.Stdin) // the test's process has ended
+		ended <- syscall.SIGTERM
 	}()
 	select {
 	case <-ended:
 	case err = <-b.Failed():
 	}
 	b.Stop(context.Background())
-	return err
+	return errors.Join(err, guard.Close())
+}
+
+// startWatchdog runs this binary once more, as the watchdog of this process.
+func startWatchdog(servers string) (*watchdog.Watchdog, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Setenv(watchdogVariable, servers); err != nil { // for the process to be started
+		return nil, err
+	}
+	defer os.Unsetenv(watchdogVariable)
+	return watchdog.Start(self)
 }
 
 // process is the place of a broker in a process of its own, over all its lives.
 type process struct {
-	t    testing.TB
-	file string    // server.properties
-	log  string    // what the broker has logged
-	cmd  *exec.Cmd // of the last life
+	t       testing.TB
+	file    string    // server.properties
+	guarded bool      // by a watchdog
+	log     string    // what the broker has logged
+	cmd     *exec.Cmd // of the last life
 }
 
-func newProcess(t testing.TB) *process {
+func newProcess(t testing.TB, guarded bool) *process {
 	t.Helper()
 	dir := tempDir(t)
-	p := &process{t: t, file: filepath.Join(dir, "server.properties"), log: filepath.Join(dir, "server.log")}
+	p := &process{t: t, guarded: guarded, file: filepath.Join(dir, "server.properties"), log: filepath.Join(dir, "server.log")}
 	t.Cleanup(func() {
 		if t.Failed() {
 			said := p.said()
@@ -94,7 +129,7 @@ func newProcess(t testing.TB) *process {
 // processLife is one run of the process.
 type processLife struct {
 	cmd     *exec.Cmd
-	stdin   io.WriteCloser // ends the broker cleanly by its end
+	stdin   io.WriteCloser // open as long as this process lives
 	address string
 }
 
@@ -118,6 +153,9 @@ func (p *process) start(properties map[string]string) (life, error) {
 	defer log.Close()
 	p.cmd = exec.Command(self)
 	p.cmd.Env = append(os.Environ(), childVariable+"="+p.file)
+	if p.guarded {
+		p.cmd.Env = append(p.cmd.Env, guardedVariable+"=1")
+	}
 	p.cmd.Stderr = log
 	l := &processLife{cmd: p.cmd}
 	if l.stdin, err = p.cmd.StdinPipe(); err != nil {
@@ -148,7 +186,9 @@ func (l *processLife) awaitAddress(out io.Reader) error {
 func (l *processLife) addr() string { return l.address }
 
 func (l *processLife) stop() error {
-	l.stdin.Close()
+	if err := l.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
 	return l.wait(2 * startTimeout)
 }
 
