@@ -34,7 +34,8 @@ func (h *Handler) fetch(ctx context.Context, r *wire.Request, req *kmsg.FetchReq
 		req.ReplicaID = req.ReplicaState.ID
 	}
 	h.peers.heard(req.ReplicaID, req)
-	f := fetching{h: h, req: req, listener: r.Conn.Listener(), now: time.Now(), full: true}
+	f := fetching{h: h, req: req, listener: r.Conn.Listener(), now: time.Now(), full: true, room: fetchRooms.Get().(*fetchRoom)}
+	defer f.room.giveBack()
 	if err := f.resolve(); err != nil {
 		return encodeFetchError(req.Version, kerr.CodeOf(err))
 	}
@@ -55,7 +56,8 @@ type fetching struct {
 	full     bool          // the answer mentions every partition
 	id       int32         // session id to answer
 	heard    uint64        // replica.Reader.Heard
-	parts    []*fetchPartition
+	room     *fetchRoom
+	parts    []*fetchPartition // this and the next two are room's
 	want     []replica.Position
 	got      []replica.Fetched
 
@@ -66,6 +68,9 @@ type fetching struct {
 // resolve turns request and session into the list of partitions to read.
 func (f *fetching) resolve() error {
 	req, sessions := f.req, f.h.sessions
+	if f.room == nil {
+		f.room = new(fetchRoom)
+	}
 	listed := listedPartitions(req)
 	if req.Version < 7 {
 		f.locate(listed)
@@ -90,7 +95,7 @@ func (f *fetching) resolve() error {
 	}
 	session.mu.Lock()
 	defer session.mu.Unlock()
-	parts, err := session.stepLocked(req, listed)
+	parts, err := session.stepLocked(req, listed, f.room.parts[:0])
 	if err != nil {
 		return err
 	}
@@ -150,21 +155,26 @@ func listedPartitions(req *kmsg.FetchRequest) []*fetchPartition {
 	return listed
 }
 
-// locate finds the partitions among those hosted here; topic ids are looked up each time, for what is unknown now
-// may be known at the next request of the session.
+// locate finds the partitions among those hosted here; in a session only what is new in it, or was not there before,
+// unless something has changed here. The caller holds the lock of f.session, if there is one.
 func (f *fetching) locate(parts []*fetchPartition) {
-	f.parts = parts
-	f.want = make([]replica.Position, len(f.parts))
-	f.got = make([]replica.Fetched, len(f.parts))
+	f.room.fit(parts)
+	f.parts, f.want, f.got = parts, f.room.want, f.room.got
 	f.heard = f.h.Replicas.Heard()
-	snapshot := f.h.Metadata.Load()
+	at := f.h.whereabouts()
+	known := f.session != nil && f.session.mu.located == at && f.knownIsolation() && f.req.Version >= 10
 	for i, p := range f.parts {
-		p.Partition, p.Missing = f.find(snapshot, p)
-		p.Expected = f.req.ReplicaID >= 0 && brandNew(p)
+		if !known || p.Partition == nil {
+			p.Partition, p.Missing = f.find(at.snapshot, p)
+			p.Expected = f.req.ReplicaID >= 0 && brandNew(p)
+		}
 		f.want[i] = p.Position // a copy: the session may take its next request while this one waits
 		if hosted := p.Partition; hosted != nil && f.req.Version < firstUnconverted {
 			f.want[i].MaxBytes = min(p.MaxBytes, max(convertedBytes, int(hosted.Log().Config().MaxMessageBytes)))
 		}
+	}
+	if f.session != nil {
+		f.session.mu.located = at
 	}
 }
 
@@ -293,7 +303,7 @@ func (f *fetching) reply() wire.Reply {
 		f.session.mu.Lock()
 		defer f.session.mu.Unlock()
 	}
-	answers := make([]fetchAnswer, 0, len(f.parts))
+	answers := f.room.answers
 	for i, p := range f.parts {
 		got := &f.got[i]
 		if f.session != nil && !f.session.tellLocked(p, got) && !f.full {
@@ -301,6 +311,7 @@ func (f *fetching) reply() wire.Reply {
 		}
 		answers = append(answers, f.answer(p, got))
 	}
+	f.room.answers = answers
 	return encodeFetch(f.req.Version, f.id, answers)
 }
 

@@ -108,7 +108,8 @@ func produceBody(t testing.TB, h *Handler, body []byte) {
 
 // planFetch is what fetch does, without its connection: the regions go back unsent.
 func planFetch(t testing.TB, h *Handler, req *kmsg.FetchRequest) {
-	f := fetching{h: h, req: req, listener: "PLAINTEXT", now: time.Now(), full: true}
+	f := fetching{h: h, req: req, listener: "PLAINTEXT", now: time.Now(), full: true, room: fetchRooms.Get().(*fetchRoom)}
+	defer f.room.giveBack()
 	if err := f.resolve(); err != nil {
 		t.Fatal(err)
 	}

@@ -63,20 +63,21 @@ type cutBuffer struct {
 // cut is where a region goes: before b[at].
 type cut struct {
 	at     int
-	region *wire.Region
+	region wire.Region
 }
 
 func (c *cutBuffer) i16(v int16) { c.b = binary.BigEndian.AppendUint16(c.b, uint16(v)) }
 func (c *cutBuffer) i32(v int32) { c.b = binary.BigEndian.AppendUint32(c.b, uint32(v)) }
 func (c *cutBuffer) i64(v int64) { c.b = binary.BigEndian.AppendUint64(c.b, uint64(v)) }
 
-func (c *cutBuffer) region(r *wire.Region) { c.cuts = append(c.cuts, cut{len(c.b), r}) }
+func (c *cutBuffer) region(r wire.Region) { c.cuts = append(c.cuts, cut{len(c.b), r}) }
 
 func (c *cutBuffer) reply() wire.Reply {
 	parts := make([]wire.Part, 0, 2*len(c.cuts)+1)
 	from := 0
-	for _, cut := range c.cuts {
-		parts = append(parts, wire.Part{Bytes: c.b[from:cut.at]}, wire.Part{Region: cut.region})
+	for i := range c.cuts {
+		cut := &c.cuts[i]
+		parts = append(parts, wire.Part{Bytes: c.b[from:cut.at]}, wire.Part{Region: &cut.region})
 		from = cut.at
 	}
 	return wire.RespondParts(nil, append(parts, wire.Part{Bytes: c.b[from:]})...)
@@ -135,9 +136,18 @@ func encodeFetchError(version, code int16) wire.Reply {
 // encodeFetch lays out the whole response. Partitions of one topic that stand together share its entry.
 func encodeFetch(version int16, session int32, answers []fetchAnswer) wire.Reply {
 	e := fetchEncoder{version: version, flex: version >= 12}
-	e.b, e.cuts = make([]byte, 0, 64+96*len(answers)), make([]cut, 0, len(answers))
+	e.b, e.cuts = make([]byte, 0, 64+96*len(answers)), make([]cut, 0, regions(answers))
 	e.lay(session, answers)
 	return e.reply()
+}
+
+func regions(answers []fetchAnswer) (n int) {
+	for i := range answers {
+		if answers[i].Region.N > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func (e *fetchEncoder) lay(session int32, answers []fetchAnswer) {
@@ -227,7 +237,7 @@ func (e *fetchEncoder) recordBytes(a *fetchAnswer) {
 	default:
 		e.count(a.Region.N)
 		if a.Region.N > 0 {
-			e.region(&a.Region)
+			e.region(a.Region)
 		}
 	}
 }

@@ -57,6 +57,7 @@ type fetchSession struct {
 		order *list.List // of *fetchPartition: who got bytes goes to the end
 
 		follower followerEpoch // of a follower's session below Fetch 15
+		located  whereabouts   // by which the partitions of the last request were found
 	}
 
 	// Owned by fetchSessions.mu.
@@ -219,10 +220,11 @@ func (session *fetchSession) addLocked(p *fetchPartition) {
 	session.mu.all[key] = p
 }
 
-// stepLocked checks an incremental request's epoch and applies its changes. It returns the partitions to read, in order.
+// stepLocked checks an incremental request's epoch and applies its changes. It returns the partitions to read, in order,
+// appended to parts.
 // INVALID_FETCH_SESSION_EPOCH when a request was lost or came twice, FETCH_SESSION_TOPIC_ID_ERROR when the reader
 // changed between names and ids. The caller holds session.mu.
-func (session *fetchSession) stepLocked(req *kmsg.FetchRequest, changed []*fetchPartition) ([]*fetchPartition, error) {
+func (session *fetchSession) stepLocked(req *kmsg.FetchRequest, changed, parts []*fetchPartition) ([]*fetchPartition, error) {
 	if req.SessionEpoch != session.mu.epoch {
 		return nil, kerr.InvalidFetchSessionEpoch
 	}
@@ -248,7 +250,6 @@ func (session *fetchSession) stepLocked(req *kmsg.FetchRequest, changed []*fetch
 			}
 		}
 	}
-	parts := make([]*fetchPartition, 0, len(session.mu.all))
 	for e := session.mu.order.Front(); e != nil; e = e.Next() {
 		parts = append(parts, e.Value.(*fetchPartition))
 	}

@@ -44,7 +44,7 @@ func step(s *fetchSession, epoch int32, forgotten []int32, changed ...*fetchPart
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	parts, err := s.stepLocked(req, changed)
+	parts, err := s.stepLocked(req, changed, nil)
 	return ids(parts), err
 }
 
@@ -98,7 +98,7 @@ func TestSessionDoesNotMixNamesAndIDs(t *testing.T) {
 	s := mustOpen(t, c, partitions(0), false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := s.stepLocked(&kmsg.FetchRequest{Version: 13, SessionEpoch: 1}, nil); !errors.Is(err, kerr.FetchSessionTopicIDError) {
+	if _, err := s.stepLocked(&kmsg.FetchRequest{Version: 13, SessionEpoch: 1}, nil, nil); !errors.Is(err, kerr.FetchSessionTopicIDError) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -110,7 +110,7 @@ func TestSessionsByIDTellRecreatedTopicsApart(t *testing.T) {
 	s := mustOpen(t, c, old, true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	parts, err := s.stepLocked(&kmsg.FetchRequest{Version: 13, SessionEpoch: 1}, recreated)
+	parts, err := s.stepLocked(&kmsg.FetchRequest{Version: 13, SessionEpoch: 1}, recreated, nil)
 	if err != nil || len(parts) != 2 {
 		t.Errorf("%d partitions, %v, want both until the old one is forgotten", len(parts), err)
 	}

@@ -75,7 +75,8 @@ func (s *followerSession) fetch(ctx context.Context, changed ...int32) int {
 		p.LogStartOffset, p.PartitionMaxBytes = 0, 1<<20
 		req.Topics[0].Partitions = append(req.Topics[0].Partitions, p)
 	}
-	f := fetching{h: s.h, req: req, listener: "PLAINTEXT", now: time.Now(), full: true}
+	f := fetching{h: s.h, req: req, listener: "PLAINTEXT", now: time.Now(), full: true, room: fetchRooms.Get().(*fetchRoom)}
+	defer f.room.giveBack()
 	if err := f.resolve(); err != nil {
 		s.t.Fatal(err)
 	}

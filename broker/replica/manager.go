@@ -55,6 +55,9 @@ type Manager struct {
 	// belongs to the holder of turn.
 	controllerEpoch int32
 
+	// changes counts the replacements of partitions, each after it.
+	changes atomic.Uint64
+
 	// heard counts the LeaderAndIsr requests carried out; expecting are the fetches that wait for the next one.
 	heard     atomic.Uint64
 	expecting waiters
@@ -82,6 +85,10 @@ func NewManager(o Options) *Manager {
 
 // Start begins to keep ISRs and to follow leaders; Stop ends it.
 func (m *Manager) Start() { m.keeper.start() }
+
+// Changes counts how often partitions came to be hosted here or ceased to be: a Partition found when the counter stood
+// where it stands is still the one of its name.
+func (m *Manager) Changes() uint64 { return m.changes.Load() }
 
 // Heard counts the LeaderAndIsr requests carried out so far. See Reader.Heard.
 func (m *Manager) Heard() uint64 { return m.heard.Load() }
@@ -114,6 +121,7 @@ func (m *Manager) change(edit func(map[topic.Partition]*Partition)) {
 	next := maps.Clone(*m.partitions.Load())
 	edit(next)
 	m.partitions.Store(&next)
+	m.changes.Add(1)
 }
 
 // Stop ends the loops and answers everyone who still waits at a partition, as if the lead had been lost.
