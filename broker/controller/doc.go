@@ -14,7 +14,8 @@
 // Reading order: controller.go (the loop), failover.go (how a term begins), state.go (what it knows),
 // election.go (pure: who should lead), partition_state.go and replica_state.go (the two state machines),
 // batch.go and sender.go (what goes to the brokers). The rest is one file an occasion: brokers.go, topic.go,
-// deletion.go, alter_partition.go ...
+// deletion.go, alter_partition.go, preferred.go, rebalance.go ..., and three for the longest one: reassign_placement.go
+// (pure: where replicas are and go), reassign.go (its phases), reassign_request.go (who asks for it).
 //
 // A partition is New (assignment known, no state znode), Online (it had a leader when we last looked),
 // Offline (its leader is gone) or NonExistent. The legal moves are

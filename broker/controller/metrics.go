@@ -13,6 +13,7 @@ type numbers struct {
 	partitions        atomic.Int64
 	offlinePartitions atomic.Int64
 	topicsToDelete    atomic.Int64
+	misled            atomic.Int64
 	elections         atomic.Int64
 	uncleanElections  atomic.Int64
 }
@@ -32,6 +33,8 @@ func (n *numbers) register(r *metrics.Registry, queue func() int) {
 	gauge("kafkacontroller_globalpartitioncount", "Partitions of the cluster.", n.partitions.Load)
 	gauge("kafkacontroller_offlinepartitionscount", "Partitions without a living leader.", n.offlinePartitions.Load)
 	gauge("kafkacontroller_topicstodeletecount", "Topics queued for deletion.", n.topicsToDelete.Load)
+	gauge("kafkacontroller_preferredreplicaimbalancecount", "Partitions that their preferred replica does not lead.",
+		n.misled.Load)
 	gauge("controllereventmanager_eventqueuesize", "Events that wait for the controller.", func() int64 {
 		return int64(queue())
 	})
@@ -43,15 +46,21 @@ func (n *numbers) register(r *metrics.Registry, queue func() int) {
 // count takes the numbers of a term; nil is none.
 func (n *numbers) count(t *term) {
 	n.active.Store(t != nil)
-	var topics, partitions, offline, doomed int64
+	var topics, partitions, offline, doomed, misled int64
 	if t != nil {
 		t.recount = false
 		topics, doomed = int64(len(t.cluster.topics)), int64(len(t.cluster.toBeDeleted))
 		for name, s := range t.cluster.topics {
 			partitions += int64(len(s.partitions))
 			for _, p := range s.partitions {
-				if p.state != onlinePartition && !t.cluster.isBeingDeleted(name) {
+				if t.cluster.isBeingDeleted(name) {
+					continue
+				}
+				if p.state != onlinePartition {
 					offline++
+				}
+				if len(p.replicas) > 0 && p.leadership != nil && p.leadership.Leader != p.replicas[0] {
+					misled++
 				}
 			}
 		}
@@ -60,4 +69,5 @@ func (n *numbers) count(t *term) {
 	n.partitions.Store(partitions)
 	n.offlinePartitions.Store(offline)
 	n.topicsToDelete.Store(doomed)
+	n.misled.Store(misled)
 }

@@ -233,6 +233,7 @@ func (t *term) uncleanAllowed(ps []*partition, current states, how strategy) map
 func (t *term) lead(p *partition, st zkmeta.PartitionState) {
 	old := p.leadership
 	p.leadership = &st
+	t.recount = t.recount || old == nil || old.Leader != st.Leader
 	fields := t.about(p.Partition, zap.Int32("leader", st.Leader), zap.Int32("leader_epoch", st.LeaderEpoch),
 		zap.Int32s("isr", st.ISR), zap.Int32("partition_epoch", st.ZkVersion))
 	if old != nil {
