@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/zkmeta"
 )
 
 // elect asks a broker for elections of t-0; all means every partition there is. The answer is the code of t-0, or -2
@@ -96,6 +98,33 @@ func TestElectLeaders(t *testing.T) {
 	if code := elect(t, controller, true, false); code != kerr.ElectionNotNeeded.Code {
 		t.Errorf("an unclean leader once more: error %d", code)
 	}
+}
+
+// The last of the ISR is gone. The operator allows the topic an unclean leader, and it has one.
+func TestAnUncleanLeaderOnceTheTopicAllowsIt(t *testing.T) {
+	c := Start(t, Brokers(3), quickStops)
+	s := c.session()
+	first, _ := controllerOf(t, s)
+	others := slices.DeleteFunc([]int{0, 1, 2}, func(id int) bool { return id == first })
+	a, b := c.Node(others[0]), c.Node(others[1])
+	createAssigned(t, c, assignment{{int32(a.id), int32(b.id)}}, nil)
+	controller := c.Node(first).Addr()
+	b.Stop()
+	a.Stop()
+	b.Start()
+	if leader := leaderOf(t, controller); leader != -1 {
+		t.Fatalf("broker %d leads without being asked", leader)
+	}
+	config := map[string]string{"unclean.leader.election.enable": "true"}
+	if err := s.WriteConfig(context.Background(), zkmeta.TopicEntity("t"), config); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "there is a leader", func() error {
+		if leader := leaderOf(t, controller); leader != int32(b.id) {
+			return fmt.Errorf("broker %d leads", leader)
+		}
+		return nil
+	})
 }
 
 // auto.leader.rebalance.enable: the leader comes back without anybody asking.

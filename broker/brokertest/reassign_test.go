@@ -72,6 +72,18 @@ func reassign(t *testing.T, c *Cluster, to map[int32][]int32) map[int32]int16 {
 	return codes
 }
 
+// grow asks for more partitions of t.
+func grow(t *testing.T, c *Cluster, count int32) int16 {
+	t.Helper()
+	req := kmsg.NewPtrCreatePartitionsRequest()
+	req.TimeoutMillis, req.Topics = 20000, []kmsg.CreatePartitionsRequestTopic{{Topic: "t", Count: count}}
+	resp, err := atController[*kmsg.CreatePartitionsResponse](c, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.Topics[0].ErrorCode
+}
+
 // reassigning are the partitions of t that are being moved.
 func reassigning(c *Cluster) (map[int32]kmsg.ListPartitionReassignmentsResponseTopicPartition, error) {
 	resp, err := atController[*kmsg.ListPartitionReassignmentsResponse](c, kmsg.NewPtrListPartitionReassignmentsRequest())
@@ -209,6 +221,9 @@ func TestAReassignmentOutlivesItsController(t *testing.T) {
 		})
 	}
 	running()
+	if code := grow(t, c, 3); code != kerr.ReassignmentInProgress.Code {
+		t.Errorf("the topic grows meanwhile: error %d", code)
+	}
 	c.Node(first).Stop()
 	running()
 	if codes := reassign(t, c, map[int32][]int32{1: nil}); codes[1] != 0 {
