@@ -77,7 +77,24 @@ func (a *adminClient) close() { a.client.Close() }
 
 // ask sends req to the broker it belongs to, retrying as its kind allows.
 func ask[R kmsg.Response](ctx context.Context, a *adminClient, req kmsg.Request) (R, error) {
+	if _, anywhere := req.(*kmsg.MetadataRequest); anywhere {
+		return askWith[R](ctx, a, seeds{a.client}, req)
+	}
 	return askWith[R](ctx, a, a.client, req)
+}
+
+// seeds are the brokers of the bootstrap list, asked in turn until one answers: another broker that the cluster still
+// takes for living may be frozen, and would keep the tool.
+type seeds struct{ client *kgo.Client }
+
+// Request implements requester.
+func (s seeds) Request(ctx context.Context, req kmsg.Request) (resp kmsg.Response, err error) {
+	for _, b := range s.client.SeedBrokers() {
+		if resp, err = b.RetriableRequest(ctx, req); err == nil || ctx.Err() != nil {
+			return resp, err
+		}
+	}
+	return nil, err
 }
 
 // askBroker sends req to one broker.

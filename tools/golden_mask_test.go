@@ -42,6 +42,7 @@ var masks = []struct {
 	{regexp.MustCompile(`correlation id \d+`), "correlation id ID"},
 	{regexp.MustCompile(`salt=[\w+/]+=*,stored_key=([\w+/]{43}=|[\w+/]{86}==),server_key=([\w+/]{43}=|[\w+/]{86}==),iterations=`),
 		"salt=S,stored_key=K,server_key=K,iterations:"},
+	{regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}:`), "TIME:"},
 	{regexp.MustCompile(`^\[usage follows\]$`), "[usage]"},
 	{regexp.MustCompile(`^offset: \d+ position: \d+$`), indexRow},
 	{regexp.MustCompile(`^timestamp TIME offset: \d+$`), timeIndexRow},
@@ -59,6 +60,16 @@ func (m *masker) mask(o outcome) outcome {
 	switch {
 	case m.tool == "zookeeper-shell":
 		stdout = eventsFirst(stdout)
+	case m.tool == "kafka-reassign-partitions" && strings.Contains(m.args, "--generate"):
+		stdout = maskProposal(stdout)
+	case m.tool == "kafka-verifiable-producer":
+		stdout = m.maskEvents(stdout)
+	case m.tool == "kafka-replica-verification":
+		stdout = maskLags(stdout)
+	case strings.HasSuffix(m.tool, "-election"):
+		stdout = sortElected(stdout)
+	case m.tool == "kafka-reassign-partitions":
+		stdout = sortPlan(stdout)
 	case m.tool == "kafka-log-dirs":
 		stdout = mergeLogDirs(stdout)
 	case m.unordered():
@@ -87,11 +98,13 @@ func (m *masker) text(text string) string {
 			}
 			lines = append(lines, "[usage]\n")
 			continue
-		case strings.HasPrefix(line, "ZooKeeper -server") || strings.HasPrefix(line, "usage: producer-performance"):
+		case strings.HasPrefix(line, "ZooKeeper -server") || strings.HasPrefix(line, "usage: producer-performance") ||
+			strings.HasPrefix(line, "usage: verifiable-producer"):
 			inUsage = true
 			lines = append(lines, "[usage]\n")
 			continue
-		case strings.HasPrefix(line, "Command not found") || strings.HasPrefix(line, "producer-performance: error"):
+		case strings.HasPrefix(line, "Command not found") || strings.HasPrefix(line, "producer-performance: error") ||
+			strings.HasPrefix(line, "verifiable-producer: error"):
 			inUsage = false
 		}
 		if inUsage || line == "[stack]" {
@@ -183,4 +196,71 @@ func sortConfigs(line string) string {
 	entries = append(entries, list[begin:])
 	slices.Sort(entries)
 	return line[:m[4]] + strings.Join(entries, ",")
+}
+
+var planEntry = regexp.MustCompile(`\{"topic":[^}]*\}`)
+
+// sortPlan puts the partitions of a plan in order.
+func sortPlan(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if entries := planEntry.FindAllString(line, -1); entries != nil {
+			slices.Sort(entries)
+			line = `{"version":1,"partitions":[` + strings.Join(entries, ",") + "]}\n"
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "")
+}
+
+var plannedReplicas = regexp.MustCompile(`"replicas":\[[\d,]*\]`)
+
+// maskProposal forgets to which brokers a proposal, which is drawn by lot, moves the partitions.
+func maskProposal(text string) string {
+	current, proposed, found := strings.Cut(sortPlan(text), "Proposed")
+	if !found {
+		return text
+	}
+	proposed = plannedReplicas.ReplaceAllStringFunc(proposed, func(list string) string {
+		return brokerID.ReplaceAllString(list, "#")
+	})
+	return current + "Proposed" + proposed
+}
+
+var electedList = regexp.MustCompile(`( for partitions (?:Hash)?(?:Set\()?| election path with )([^()\n]+)`)
+
+// sortElected puts the partitions of an election in order.
+func sortElected(text string) string {
+	return electedList.ReplaceAllStringFunc(text, func(list string) string {
+		m := electedList.FindStringSubmatch(list)
+		names := strings.FieldsFunc(m[2], func(r rune) bool { return strings.ContainsRune(", ", r) })
+		slices.Sort(names)
+		return m[1] + strings.Join(names, ",")
+	})
+}
+
+var (
+	eventNumber = regexp.MustCompile(`"(timestamp|offset|partition|avg_throughput)":[\d.E-]+`)
+	eventCount  = regexp.MustCompile(`"(value|sent|acked)":"?\d+"?`)
+)
+
+// maskEvents forgets where records came to lie and in which order, and of a run that was stopped how many they were.
+func (m *masker) maskEvents(text string) string {
+	text = eventNumber.ReplaceAllString(text, `"$1":N`)
+	if !strings.Contains(m.args, "--max-messages") {
+		text = eventCount.ReplaceAllString(text, `"$1":N`)
+	}
+	return unique(sortLines(text))
+}
+
+var laggingPartition = regexp.MustCompile(`partition m2-\d`)
+
+// maskLags forgets how often replicas were found equal, and of which partition it was told.
+func maskLags(text string) string {
+	return unique(laggingPartition.ReplaceAllString(text, "partition m2-N"))
+}
+
+// unique leaves out lines that repeat the one before.
+func unique(text string) string {
+	return strings.Join(slices.Compact(slices.Collect(strings.Lines(text))), "")
 }

@@ -71,13 +71,17 @@ func goldenTargetFor(t *testing.T) goldenTarget {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { zk.Close() })
-	cluster := brokertest.Start(t,
+	cluster := brokertest.New(t,
 		brokertest.Brokers(goldenBrokers),
 		brokertest.ZooKeeper(zk.Addr().String()+"/cli"),
 		brokertest.Property("log.index.size.max.bytes", "4096"),
 		brokertest.Property("offsets.topic.num.partitions", "3"),
-		brokertest.Property("controlled.shutdown.enable", "false"), // leaders of two replicas have nowhere to go yet
+		brokertest.Processes(), // to be paused
+		brokertest.Property("auto.leader.rebalance.enable", "false"),
 		brokertest.Property("auto.create.topics.enable", "true"))
+	for id := range goldenBrokers { // one after the other: broker 0 was controller
+		cluster.Node(id).Start()
+	}
 	target.bootstrap = cluster.Node(0).Addr()
 	target.zookeeper = cluster.ZooKeeperConnect()
 	target.brokers = cluster
@@ -119,7 +123,7 @@ func replay(t *testing.T, version string, target goldenTarget) {
 			}
 		})
 	}
-	// Strictly: whatever does not wait for the cluster or for groups counts.
+	// Strictly: whatever does not wait for groups counts.
 	counted := equal + different
 	t.Logf("%s: %d of %d equal, %.1f in 100; %d different, %d wait and are not counted", version, equal, counted,
 		100*float64(equal)/float64(max(counted, 1)), different, waiting)
@@ -179,18 +183,14 @@ func (r *replayer) runSteps(t *testing.T, c *goldenCase, steps []step) {
 	t.Helper()
 	for _, s := range steps {
 		switch s.argv[0] {
-		case "restart", "stop":
+		case "restart", "stop", "start", "pause", "resume":
 			if r.target.brokers == nil {
 				t.Log("not our brokers: left out:", s.argv)
 				continue
 			}
-			if s.argv[0] == "stop" {
-				r.target.brokers.Node(1).Stop()
-				continue
-			}
-			for id := range goldenBrokers {
-				r.target.brokers.Node(id).Restart()
-			}
+			r.changeBrokers(s.argv[0])
+		case "until":
+			r.await(t, step{s.argv[1:], ""}, strings.TrimSuffix(s.stdin, "\n"))
 		case "lay":
 			r.lay(t, c, s.argv[1])
 		case "serve":
@@ -205,10 +205,47 @@ func (r *replayer) runSteps(t *testing.T, c *goldenCase, steps []step) {
 	}
 }
 
+// changeBrokers restarts both brokers, or does to broker 1 what verb says.
+func (r *replayer) changeBrokers(verb string) {
+	second := r.target.brokers.Node(1)
+	switch verb {
+	case "restart":
+		for id := range goldenBrokers {
+			r.target.brokers.Node(id).Restart()
+		}
+	case "stop":
+		second.Stop()
+	case "start":
+		second.Start()
+	case "pause":
+		second.Pause()
+	case "resume":
+		second.Resume()
+	}
+}
+
+// stepTimeout bounds how long a step may take.
+const stepTimeout = 20 * time.Second
+
+// await runs a step again until it prints what is wanted.
+func (r *replayer) await(t *testing.T, s step, wanted string) {
+	t.Helper()
+	deadline := time.Now().Add(stepTimeout)
+	for {
+		got := r.execute(t, &goldenCase{argv: s.argv, stdin: s.stdin})
+		switch {
+		case strings.Contains(got.stdout, wanted):
+			return
+		case time.Now().After(deadline):
+			t.Fatalf("step %v does not print %q:\n%s%s", s.argv, wanted, got.stdout, got.stderr)
+		}
+	}
+}
+
 // mustRun runs a step again until it succeeds: a topic that is being deleted cannot be made yet.
 func (r *replayer) mustRun(t *testing.T, s step) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(stepTimeout)
 	for {
 		got := r.execute(t, &goldenCase{argv: s.argv, stdin: s.stdin})
 		switch {
@@ -307,12 +344,27 @@ func (r *replayer) inDataDir(c *goldenCase, argument string) string {
 	})
 }
 
-// TestMain lets the test binary stand in for the tools, and sees that no test leaves a goroutine behind.
+// TestMain lets the test binary stand in for the tools and for the brokers of the replay.
 func TestMain(m *testing.M) {
 	if os.Getenv("ZURAU_RUN_MAIN") != "" {
 		main()
 		return
 	}
+	brokertest.Main(leakChecked{m})
+}
+
+// leakChecked runs the tests and sees that they leave no goroutine behind.
+type leakChecked struct{ tests *testing.M }
+
+// Run implements what brokertest.Main wants of a testing.M.
+func (l leakChecked) Run() int {
+	if status := l.tests.Run(); status != 0 {
+		return status
+	}
 	// sarama's metrics keep one goroutine for the life of a process.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
+	if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }

@@ -107,8 +107,12 @@ func (o *preferredElectionOptions) runOnZooKeeper(ctx context.Context, io stdio)
 	if err != nil {
 		return err
 	}
-	if !named {
-		wanted = existing
+	if !named { // those that have had a leader
+		states, err := session.ReadStates(ctx, existing)
+		if err != nil {
+			return err
+		}
+		wanted = slices.DeleteFunc(slices.Clone(existing), func(p topic.Partition) bool { _, ok := states[p]; return !ok })
 	}
 	absent := func(p topic.Partition) bool { return !slices.Contains(existing, p) }
 	valid := slices.DeleteFunc(slices.Clone(wanted), absent)

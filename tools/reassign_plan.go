@@ -166,9 +166,9 @@ func (plan *reassignmentPlan) check(empty string) error {
 		if len(p.replicas) == 0 {
 			return commandFailed("Partition replica list cannot be empty")
 		}
-		partitions = append(partitions, p.String())
+		partitions = append(partitions, p.Partition.String())
 		if twice := duplicates(p.replicas); len(twice) > 0 {
-			doubled = append(doubled, fmt.Sprintf("%s contains multiple entries for %s", p, joinIDs(twice)))
+			doubled = append(doubled, fmt.Sprintf("%s contains multiple entries for %s", p.Partition, joinIDs(twice)))
 		}
 	}
 	if twice := duplicates(partitions); len(twice) > 0 {
