@@ -55,7 +55,8 @@ func loadConfig() *sarama.Config {
 	c.Producer.Return.Successes, c.Producer.Return.Errors = true, true
 	c.Producer.Retry.Max, c.Producer.Retry.Backoff = 100_000, 20*time.Millisecond
 	c.Metadata.Retry.Max, c.Metadata.Retry.Backoff = 5000, 20*time.Millisecond
-	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = 5*time.Second, 15*time.Second, 15*time.Second
+	c.Producer.Timeout = 3 * time.Second
+	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = 5*time.Second, 5*time.Second, 5*time.Second
 	return c
 }
 

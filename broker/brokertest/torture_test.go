@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // torture tells whether the tests run their full lengths (make torture); without it they are samples of them.
@@ -164,6 +167,52 @@ func TestTwoFailoversAtOnce(t *testing.T) {
 		u.heal(t)
 	}
 	u.check(t)
+}
+
+// A leader that is cut off is replaced when its session has run out; what it took meanwhile is acknowledged by it only
+// if its followers had it (failures.md A6 to A8).
+func TestALeaderIsCutOffUnderLoad(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		sides []Side
+		limit time.Duration // beyond the session
+	}{
+		{"from ZooKeeper", []Side{ToZooKeeper}, 3 * time.Second},
+		{"from peers and ZooKeeper", []Side{Peers, ToZooKeeper}, 20 * time.Second}, // clients believe in it until they have timed out
+		{"from everybody", nil, 20 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			u := startUnderLoad(t, Processes(), Links())
+			for range times(1, 5) {
+				leader := u.Leader(torturedTopic, 0)
+				leader.Cut(c.sides...)
+				u.await("ZooKeeper has given it up", func(ctx context.Context) error { return u.knows(ctx, leader, false) })
+				u.survives(t, fmt.Sprintf("leader %d cut off", leader.ID()), c.limit)
+				leader.Heal()
+				u.await("it is back", func(ctx context.Context) error { return u.knows(ctx, leader, true) })
+				u.heal(t)
+			}
+			u.check(t)
+		})
+	}
+}
+
+// knows wants the cluster to have a broker among its members, or not.
+func (u *underLoad) knows(ctx context.Context, n *Node, want bool) error {
+	for _, other := range u.Nodes() {
+		if other == n {
+			continue
+		}
+		m, err := metadataFrom(ctx, other.Addr())
+		if err != nil {
+			return err
+		}
+		if got := slices.ContainsFunc(m.Brokers, func(b kmsg.MetadataResponseBroker) bool { return int(b.NodeID) == n.ID() }); got != want {
+			return fmt.Errorf("broker %d knows of it: %t", other.ID(), got)
+		}
+	}
+	return nil
 }
 
 // A leader that is stopped hands over: no send fails, and partitions are hardly noticed to have moved.
