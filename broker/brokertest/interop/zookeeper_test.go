@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -23,6 +24,9 @@ import (
 // suiteTimeout bounds a suite of ours that runs on real ZooKeeper.
 const suiteTimeout = 5 * time.Minute
 
+// failures are the lines of a test's output that say what failed, and where.
+var failures = regexp.MustCompile(`(?m)^ *(--- FAIL|panic:|[a-z_]+_test\.go:).*\n`)
+
 // The suites that talk to ZooKeeper run once more, on a real ensemble of three and below a chroot.
 func TestTheSuitesRunOnARealEnsemble(t *testing.T) {
 	ensemble := startEnsemble(t, 3)
@@ -36,7 +40,7 @@ func TestTheSuitesRunOnARealEnsemble(t *testing.T) {
 			cmd.Dir, cmd.Env = dir, append(os.Environ(), variable+"="+ensemble)
 			dieWithUs(cmd)
 			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, out[max(0, len(out)-8000):])
+				t.Fatalf("%v\n%s\n%s", err, bytes.Join(failures.FindAll(out, -1), nil), out[max(0, len(out)-8000):])
 			}
 		})
 	}
@@ -188,6 +192,7 @@ var shellMasks = []struct{ from, to string }{
 	{`0x[0-9a-f]{12,}`, "SESSION"},
 	{`(127\.0\.0\.1|localhost)(/127\.0\.0\.1)?:\d+`, "ADDRESS"},
 	{`(?m)^.*(WARN|INFO|DEBUG|log4j:).*\n`, ""},
+	{`\nWATCHER::\n\nWatchedEvent state:Closed type:None path:null\n`, ""}, // the shell may be gone before it says so
 }
 
 // Java's ZooKeeper shells say the same on our server as on the real one.
