@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"errors"
 	"context"
 	"fmt"
 	"slices"
@@ -40,7 +41,11 @@ func elect(t *testing.T, addr string, unclean, all bool) int16 {
 func awaitInSync(t *testing.T, addr string, want ...int32) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("the ISR is %v", want), func() error {
-		if isr := metadataOf(t, addr, "t", false).Partitions[0].ISR; !slices.Equal(slices.Sorted(slices.Values(isr)), want) {
+		partitions := metadataOf(t, addr, "t", false).Partitions
+		if len(partitions) == 0 {
+			return errors.New("the broker has not heard of the topic")
+		}
+		if isr := partitions[0].ISR; !slices.Equal(slices.Sorted(slices.Values(isr)), want) {
 			return fmt.Errorf("it is %v", isr)
 		}
 		return nil
