@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,10 +78,28 @@ func (a *adminClient) close() { a.client.Close() }
 
 // ask sends req to the broker it belongs to, retrying as its kind allows.
 func ask[R kmsg.Response](ctx context.Context, a *adminClient, req kmsg.Request) (R, error) {
-	if _, anywhere := req.(*kmsg.MetadataRequest); anywhere {
+	if anyBroker(req) {
 		return askWith[R](ctx, a, seeds{a.client}, req)
 	}
 	return askWith[R](ctx, a, a.client, req)
+}
+
+// anyBroker reports whether every broker can answer req: the metadata, and the configuration of all but brokers.
+func anyBroker(req kmsg.Request) bool {
+	ofBroker := func(kind kmsg.ConfigResourceType) bool {
+		return kind == kmsg.ConfigResourceTypeBroker || kind == kmsg.ConfigResourceTypeBrokerLogger
+	}
+	switch r := req.(type) {
+	case *kmsg.MetadataRequest:
+		return true
+	case *kmsg.DescribeConfigsRequest:
+		return !slices.ContainsFunc(r.Resources, func(c kmsg.DescribeConfigsRequestResource) bool { return ofBroker(c.ResourceType) })
+	case *kmsg.IncrementalAlterConfigsRequest:
+		return !slices.ContainsFunc(r.Resources, func(c kmsg.IncrementalAlterConfigsRequestResource) bool {
+			return ofBroker(c.ResourceType)
+		})
+	}
+	return false
 }
 
 // seeds are the brokers of the bootstrap list, asked in turn until one answers: another broker that the cluster still
