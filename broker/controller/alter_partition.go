@@ -44,18 +44,22 @@ func (t *term) alterPartition(req *kmsg.AlterPartitionRequest) *kmsg.AlterPartit
 		for i, rp := range rt.Partitions {
 			answers[i].Partition = rp.Partition
 			p, err := t.askedPartition(req.Version, rt, rp.Partition)
+			var change zkmeta.PartitionState
+			again := false
 			if err == nil {
-				var change zkmeta.PartitionState
-				if change, err = checkISRChange(p, isrChangeOf(req, rp), t.cluster); err == nil {
-					passed = append(passed, accepted{p, &answers[i]})
-					if !change.Equal(*p.leadership) {
-						change.ControllerEpoch = t.epoch.Epoch
-						wanted[p.Partition] = change
-					}
+				change, err = checkISRChange(p, isrChangeOf(req, rp), t.cluster)
+				if again = cannotGiveUp(req.Version, err); again {
+					err = nil
 				}
 			}
 			if err != nil {
 				answers[i].ErrorCode = err.Code
+				continue
+			}
+			passed = append(passed, accepted{p, &answers[i]})
+			if again || !change.Equal(*p.leadership) {
+				change.ControllerEpoch = t.epoch.Epoch
+				wanted[p.Partition] = change
 			}
 		}
 	}
@@ -74,6 +78,14 @@ func (t *term) alterPartition(req *kmsg.AlterPartitionRequest) *kmsg.AlterPartit
 		a.answer.LeaderRecoveryState, a.answer.PartitionEpoch = st.LeaderRecoveryState, st.ZkVersion
 	}
 	return resp
+}
+
+// cannotGiveUp tells of a refused change whose sender does not understand the refusal. A leader of Kafka 2.7 to 3.1, whom
+// version 0 gives away, knows no word for a member that is not alive: it tries to ask once more, trips over its own queue,
+// and from then on waits for that member with every acks=all. What brings it back to the ISR it had is a success: that
+// ISR written once more, for it takes notice of a new partition epoch only.
+func cannotGiveUp(version int16, refusal *kerr.Error) bool {
+	return version == 0 && refusal == kerr.OperationNotAttempted
 }
 
 // askedPartition finds a partition that has a leader by what the version of the request names its topic with.
