@@ -1,8 +1,8 @@
 package brokertest
 
 import (
-	"errors"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
