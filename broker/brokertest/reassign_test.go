@@ -188,6 +188,46 @@ func TestReplicasMoveUnderLoad(t *testing.T) {
 	}
 }
 
+// Twenty partitions move under load, to and fro, while brokers restart cleanly: each takes part in what was begun when it
+// is back.
+func TestReplicasMoveWhileBrokersRestart(t *testing.T) {
+	const partitions = 20
+	c := Start(t, Brokers(4), quickStops, Property("min.insync.replicas", "2"))
+	ring := func(start int) assignment { // three of four brokers, another one left out by each partition
+		a := make(assignment, partitions)
+		for p := range a {
+			for i := range 3 {
+				a[p] = append(a[p], int32((start+p+i)%4))
+			}
+		}
+		return a
+	}
+	createAssigned(t, c, ring(0), nil)
+	l := startLoad(t, c.Node(0).Addr(), kgo.SeedBrokers(c.Bootstrap()...), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	l.awaitAcks(t, 1000)
+	for round := 1; round <= 4; round++ {
+		wanted := make(map[int32][]int32)
+		for p, replicas := range ring(round) {
+			wanted[int32(p)] = replicas
+		}
+		for p, code := range reassign(t, c, wanted) {
+			if code != 0 {
+				t.Fatalf("partition %d: error %d", p, code)
+			}
+		}
+		c.Node(round % 4).Restart()
+		awaitReassigned(t, c)
+		for _, n := range c.brokers {
+			awaitPlaced(t, n.Addr(), ring(round))
+		}
+		l.awaitAcks(t, 1000)
+	}
+	acked := l.finish()
+	checkDrain(t, drain(t, c.Node(1).Addr(), partitions), acked, true)
+	checkLogs(t, c, ring(4))
+	t.Logf("%d records were acknowledged meanwhile", len(acked))
+}
+
 // A reassignment waits for a broker that is down, over the end of the controller that began it, and is finished by the
 // next one. Another waits in the same way and is cancelled.
 func TestAReassignmentOutlivesItsController(t *testing.T) {

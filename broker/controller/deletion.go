@@ -172,6 +172,9 @@ func (t *term) onStopReplicaResponse(broker int32, deletes []topic.Partition, re
 	var failed, deleted []replica
 	for _, tp := range deletes {
 		p := t.cluster.find(tp)
+		if resp.ErrorCode == 0 && !refused[tp] {
+			t.cluster.leftoverDeleted(broker, tp)
+		}
 		switch {
 		case p == nil || p.replicaStates[broker] != deletionStarted:
 		case resp.ErrorCode != 0 || refused[tp]:

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zurau/zurau/broker/kerr"
+	"github.com/zurau/zurau/broker/topic"
 	"github.com/zurau/zurau/zkmeta"
 )
 
@@ -109,13 +110,46 @@ func (t *term) placeTopic(name string, moves []move) error {
 var errNoPartition = kerr.New(kerr.UnknownTopicOrPartition, "The partition does not exist.")
 
 // removeReplicas takes replicas that are assigned no more out of the ISR and has their logs deleted. Nobody waits for
-// the answers: a broker that is away keeps the log.
+// the answers; a broker that is away, or goes before it answers, is told again when it is back.
 func (t *term) removeReplicas(rs []replica) {
 	rs = slices.DeleteFunc(rs, func(r replica) bool { return r.replicaStates[r.broker] == nonExistentReplica })
+	for _, r := range rs {
+		left := t.cluster.leftovers[r.broker]
+		if left == nil {
+			left = make(map[topic.Partition]bool)
+			t.cluster.leftovers[r.broker] = left
+		}
+		left[r.Partition] = true
+	}
 	for _, state := range []replicaState{offlineReplica, deletionStarted, deletionSuccessful, nonExistentReplica} {
 		if len(rs) > 0 {
 			t.moveReplicas(rs, state)
 		}
+	}
+}
+
+// removeLeftovers has brokers that are back delete what they were to delete when they went. Kafka's controller forgets
+// it, and the log stays until an operator finds it. So does ours when the office has changed hands in between.
+func (t *term) removeLeftovers(joined map[int32]bool) {
+	for id := range joined {
+		for tp := range t.cluster.leftovers[id] {
+			p := t.cluster.find(tp)
+			if p == nil || slices.Contains(p.replicas, id) {
+				delete(t.cluster.leftovers[id], tp)
+				continue
+			}
+			t.log.Info("A broker is back with a replica that has moved", zap.Int32("broker", id), zap.Stringer("partition", tp))
+			t.batch.stopReplica(t.cluster, p, id, true)
+		}
+	}
+	t.flush()
+}
+
+// leftoverDeleted notes that a broker has deleted a replica.
+func (c *cluster) leftoverDeleted(broker int32, tp topic.Partition) {
+	delete(c.leftovers[broker], tp)
+	if len(c.leftovers[broker]) == 0 {
+		delete(c.leftovers, broker)
 	}
 }
 
@@ -130,6 +164,7 @@ func (t *term) brokersJoinReassignments(joined map[int32]bool) {
 	awaited := func(p *partition) bool {
 		return slices.ContainsFunc(p.target(), func(b int32) bool { return joined[b] })
 	}
+	t.removeLeftovers(joined)
 	t.resumeReassignments(awaited)
 	t.completeReassignments(t.cluster.selectPartitions(func(p *partition) bool { return !awaited(p) }))
 }

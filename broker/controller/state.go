@@ -21,6 +21,8 @@ type cluster struct {
 	toBeDeleted map[string]bool                    // queued for deletion; may name topics that do not exist
 	ineligible  map[string]bool                    // queued, but waiting for a broker or a reassignment
 	deleting    map[string]bool                    // whose partitions went through Offline to NonExistent
+	// leftovers are replicas, by broker, that a reassignment took away and whose deletion is not confirmed yet.
+	leftovers map[int32]map[topic.Partition]bool
 }
 
 func newCluster() *cluster {
@@ -33,6 +35,7 @@ func newCluster() *cluster {
 		toBeDeleted: make(map[string]bool),
 		ineligible:  make(map[string]bool),
 		deleting:    make(map[string]bool),
+		leftovers:   make(map[int32]map[topic.Partition]bool),
 	}
 }
 
@@ -103,8 +106,10 @@ func (c *cluster) removeTopic(name string) {
 	delete(c.toBeDeleted, name)
 	delete(c.ineligible, name)
 	delete(c.deleting, name)
-	for _, failed := range c.offlineDirs {
-		maps.DeleteFunc(failed, func(tp topic.Partition, _ bool) bool { return tp.Topic == name })
+	for _, marks := range []map[int32]map[topic.Partition]bool{c.offlineDirs, c.leftovers} {
+		for _, marked := range marks {
+			maps.DeleteFunc(marked, func(tp topic.Partition, _ bool) bool { return tp.Topic == name })
+		}
 	}
 }
 
