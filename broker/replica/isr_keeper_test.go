@@ -176,3 +176,50 @@ func TestWhatBecomesOfAProposalThatIsNotTaken(t *testing.T) {
 		})
 	}
 }
+
+// A follower caught up, was restarted without its data, and fetches again while the proposal is still asked for: what is
+// asked once more names the life that had caught up (KIP-903; failures.md A9).
+func TestAProposalThatIsAskedAgainNamesTheLifeThatCaughtUp(t *testing.T) {
+	m := newManager(t, nil)
+	controller := newControllerScript(m)
+	m.Start()
+	p := mustLead(t, m, state{self, 0, []int32{self}, []int32{self, 2}, topic.NewID()})
+	appendOne(t, p)
+	fetch := func(brokerEpoch, offset int64) {
+		t.Helper()
+		want := []Position{{Partition: p, Offset: offset, MaxBytes: 1000, LeaderEpoch: -1, LastFetchedEpoch: -1}}
+		out := make([]Fetched, 1)
+		m.Fetch(t.Context(), Reader{ReplicaID: 2, BrokerEpoch: brokerEpoch, MaxBytes: 1000}, want, out)
+		if release(out); out[0].Err != nil {
+			t.Fatal(out[0].Err)
+		}
+	}
+	epochs := func() []int64 {
+		t.Helper()
+		select {
+		case req := <-controller.asked:
+			var all []int64
+			for _, member := range req.Topics[0].Partitions[0].NewEpochISR {
+				all = append(all, member.BrokerEpoch)
+			}
+			return all
+		case <-time.After(10 * time.Second):
+			t.Fatal("the controller was not asked")
+			return nil
+		}
+	}
+	fetch(EpochPending, 1)
+	fetch(71, 1) // only now it is known who caught up
+	if got := epochs(); !slices.Equal(got, []int64{EpochUnknown, 71}) {
+		t.Fatalf("broker epochs %d", got)
+	}
+	fetch(99, 0) // another life, with nothing
+	controller.answer <- func(*kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error) {
+		return nil, errors.New("the answer is lost")
+	}
+	if got := epochs(); !slices.Equal(got, []int64{EpochUnknown, 71}) {
+		t.Errorf("asked again with broker epochs %d", got)
+	}
+	controller.says(kerr.IneligibleReplica.Code)
+	eventually(t, "the proposal is dropped", func() bool { return p.role.Load().proposed == nil })
+}

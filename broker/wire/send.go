@@ -86,8 +86,15 @@ func (c *Conn) send(replies []owed) error {
 	return c.writeGuarded(out, replies[first:])
 }
 
-// sendQueued is send for the goroutine of the queue, where a panic must not take the broker down.
+// sendQueued is send for the goroutine of the queue, where a panic must not take the broker down. A reply that its guard
+// refuses ends the connection from here, for its own goroutine waits for the next request.
 func (c *Conn) sendQueued(replies []owed) (err error) {
+	defer func() {
+		if err == refusedByGuard {
+			c.report(err)
+			c.close()
+		}
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			c.server.metrics.panics.Add(1)
