@@ -9,7 +9,7 @@ TESTFLAGS   ?=
 SOURCES     := $(shell find . -name '*.go' -not -path './dist/*') go.mod go.sum
 
 .DEFAULT_GOAL := build
-.PHONY: build dist run test race lint interop fuzz bench cover clean help
+.PHONY: build dist run cluster test race lint interop torture fuzz bench cover clean help
 
 build: bin/zurau ## the binary bin/zurau, and beside it the tools by Kafka's names
 
@@ -25,6 +25,9 @@ dist: build ## the folder dist/, to be copied to where it shall run
 run: build ## a ZooKeeper and a broker on this machine, until ^C
 	@bin/zurau run
 
+cluster: build ## a ZooKeeper and three brokers on this machine, until ^C
+	@bin/zurau cluster
+
 test: ## all tests that need nothing but Go
 	$(GO) test $(TESTFLAGS) ./...
 
@@ -38,6 +41,9 @@ lint: ## gofmt, vet (also for a system that is not Linux), staticcheck
 
 interop: build ## against real Kafka, ZooKeeper and clients of other languages
 	$(GO) test -tags interop -count=1 -timeout 60m $(TESTFLAGS) ./...
+
+torture: ## the full lengths of the tests that kill, cut and freeze clusters; with TESTFLAGS=-tags=interop beside Kafka's
+	ZURAU_TORTURE=1 ZURAU_KILLS=20 $(GO) test -v -count=1 -timeout 4h $(TESTFLAGS) ./broker/brokertest/...
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \

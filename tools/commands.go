@@ -30,6 +30,7 @@ var commands []command
 func init() {
 	commands = []command{
 		{"run", "start a ZooKeeper and a broker in this one process, for development", run},
+		{"cluster", "start a ZooKeeper and three brokers, for development", cluster},
 		{"kafka-server-start", "start a broker", serverStart},
 		{"kafka-server-stop", "stop the brokers of this machine", serverStop},
 		{"zookeeper-server-start", "start a one-node ZooKeeper for development", zookeeperServerStart},
