@@ -65,7 +65,7 @@ type Fetched struct {
 	role *role        // the partition's when it was read
 	seen storage.View // and the log's; View may be newer by now
 
-	newMark bool // View has a high watermark the follower must hear of at once
+	news bool // View has what the follower must hear of at once
 }
 
 // audience are the waiting fetches of a partition among which this reader's belongs.
@@ -209,7 +209,7 @@ func (l *look) read(q *Position, out *Fetched, now time.Duration) {
 		return
 	}
 	*out = q.Partition.read(l.rd, q, min(q.MaxBytes, max(l.left, 0)), l.first, now)
-	if out.Err != nil || out.Diverging || out.Elsewhere || out.newMark {
+	if out.Err != nil || out.Diverging || out.Elsewhere || out.news {
 		l.done = true
 	}
 	if n := out.Region.N; n > 0 {
@@ -267,8 +267,8 @@ func (p *Partition) read(rd Reader, q *Position, maxBytes int, firstBatch bool, 
 	if rd.ReplicaID >= 0 && now != noted && p.followerFetched(r, rd, q, v.LogEndOffset, now) {
 		f.View = p.log.View() // the follower's own fetch may have moved the high watermark: it learns so at once
 	}
-	if known := r.followers[rd.ReplicaID]; known != nil && p.m.ReadFromFollowers {
-		f.newMark = known.owesHighWatermark(f.View)
+	if known := r.followers[rd.ReplicaID]; known != nil {
+		f.news = behindStart(q.LogStartOffset, f.View) || p.m.ReadFromFollowers && known.owesHighWatermark(f.View)
 	}
 	return f
 }

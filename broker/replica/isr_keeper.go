@@ -141,7 +141,7 @@ func epochsOf(isr []int32, followers []standing) []int64 {
 // expansion adds the followers that have caught up; nil for no change.
 func (k *isrKeeper) expansion(p *Partition, r *role, followers []standing) []int32 {
 	v := p.log.View()
-	joined := caughtUpWith(r.isr, followers, v.HighWatermark, r.epochStart)
+	joined := caughtUpWith(r.isr, followers, v, r.epochStart)
 	if len(joined) == 0 {
 		return nil
 	}
@@ -179,7 +179,7 @@ func (p *Partition) standings(r *role) []standing {
 	for _, id := range r.replicas {
 		if f := r.followers[id]; f != nil {
 			epoch := f.brokerEpoch.Load() // before the log end: see progress.fetched
-			all = append(all, standing{id, f.logEndOffset.Load(), f.lag(now), p.m.Alive(id), epoch})
+			all = append(all, standing{id, f.logEndOffset.Load(), f.lag(now), p.m.Alive(id), epoch, f.logStartOffset.Load()})
 		}
 	}
 	return all

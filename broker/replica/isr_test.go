@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/zurau/zurau/broker/storage"
 )
 
 func TestWhoLeavesTheISR(t *testing.T) {
@@ -13,12 +15,12 @@ func TestWhoLeavesTheISR(t *testing.T) {
 		follower standing
 		gone     bool
 	}{
-		{"at the log end, however long it has said nothing", standing{2, 100, time.Hour, true, 7}, false},
-		{"behind, but caught up not long ago", standing{2, 90, lagMax, true, 7}, false},
-		{"behind for longer than allowed", standing{2, 90, lagMax + 1, true, 7}, true},
-		{"never heard of since the epoch began, and long ago", standing{2, unknownOffset, lagMax + 1, true, 7}, true},
-		{"its broker being away does not matter: the controller sees to that", standing{2, 100, 0, false, 7}, false},
-		{"no member", standing{3, 0, time.Hour, true, 7}, false},
+		{"at the log end, however long it has said nothing", standing{2, 100, time.Hour, true, 7, 0}, false},
+		{"behind, but caught up not long ago", standing{2, 90, lagMax, true, 7, 0}, false},
+		{"behind for longer than allowed", standing{2, 90, lagMax + 1, true, 7, 0}, true},
+		{"never heard of since the epoch began, and long ago", standing{2, unknownOffset, lagMax + 1, true, 7, 0}, true},
+		{"its broker being away does not matter: the controller sees to that", standing{2, 100, 0, false, 7, 0}, false},
+		{"no member", standing{3, 0, time.Hour, true, 7, 0}, false},
 	} {
 		gone := outOfSync([]int32{1, 2}, []standing{c.follower}, 100, lagMax)
 		if slices.Contains(gone, c.follower.id) != c.gone {
@@ -33,19 +35,21 @@ func TestWhoJoinsTheISR(t *testing.T) {
 		follower standing
 		joins    bool
 	}{
-		{"has all that was acknowledged", standing{3, 50, 0, true, 7}, true},
-		{"lacks one acknowledged record", standing{3, 49, 0, true, 7}, false},
-		{"has not fetched in this epoch", standing{3, unknownOffset, 0, true, 7}, false},
-		{"is not alive by what the controller says", standing{3, 50, 0, false, 7}, false},
-		{"is a member already", standing{2, 50, 0, true, 7}, false},
-		{"its registration is still looked up", standing{3, 50, 0, true, EpochPending}, false},
-		{"its registration is not known, as with a Java leader", standing{3, 50, 0, true, EpochUnknown}, true},
+		{"has all that was acknowledged", standing{3, 50, 0, true, 7, 10}, true},
+		{"lacks one acknowledged record", standing{3, 49, 0, true, 7, 10}, false},
+		{"has not fetched in this epoch", standing{3, unknownOffset, 0, true, 7, 10}, false},
+		{"is not alive by what the controller says", standing{3, 50, 0, false, 7, 10}, false},
+		{"is a member already", standing{2, 50, 0, true, 7, 10}, false},
+		{"its registration is still looked up", standing{3, 50, 0, true, EpochPending, 10}, false},
+		{"its registration is not known, as with a Java leader", standing{3, 50, 0, true, EpochUnknown, 10}, true},
+		{"has what the leader has deleted", standing{3, 50, 0, true, 7, 9}, false},
+		{"does not tell where its log begins", standing{3, 50, 0, true, 7, unknownOffset}, true},
 	} {
-		if joined := caughtUpWith([]int32{1, 2}, []standing{c.follower}, 50, 40); slices.Contains(joined, c.follower.id) != c.joins {
+		if joined := caughtUpWith([]int32{1, 2}, []standing{c.follower}, storage.View{LogStartOffset: 10, HighWatermark: 50}, 40); slices.Contains(joined, c.follower.id) != c.joins {
 			t.Errorf("%s: joined %v, want %v", c.name, joined, c.joins)
 		}
 	}
-	if joined := caughtUpWith([]int32{1}, []standing{{3, 39, 0, true, 7}}, 30, 40); len(joined) != 0 {
+	if joined := caughtUpWith([]int32{1}, []standing{{3, 39, 0, true, 7, 0}}, storage.View{HighWatermark: 30}, 40); len(joined) != 0 {
 		t.Error("a follower that has not reached the start of the leader's epoch joined")
 	}
 }
