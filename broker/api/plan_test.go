@@ -44,12 +44,12 @@ func TestNewPartitionsGoOnFromTheFirstOne(t *testing.T) {
 	}
 }
 
-// And the followers shift as if the topic had begun there.
+// What a broker of 3.9.1 made of partitions on 1,2 and 2,3 that became eight.
 func TestNewPartitionsSpreadTheirFollowersAsKafka(t *testing.T) {
-	brokers := []topic.BrokerRack{{ID: 0}, {ID: 1}, {ID: 2}}
-	existing := zkmeta.TopicAssignment{Partitions: map[int32][]int32{0: {1, 2}}}
-	got, err := planGrowth("t", existing, &kmsg.CreatePartitionsRequestTopic{Topic: "t", Count: 4}, brokers)
-	want := map[int32][]int32{1: {2, 1}, 2: {0, 2}, 3: {1, 2}}
+	brokers := []topic.BrokerRack{{ID: 0}, {ID: 1}, {ID: 2}, {ID: 3}}
+	existing := zkmeta.TopicAssignment{Partitions: map[int32][]int32{0: {1, 2}, 1: {2, 3}}}
+	got, err := planGrowth("t", existing, &kmsg.CreatePartitionsRequestTopic{Topic: "t", Count: 8}, brokers)
+	want := map[int32][]int32{2: {3, 1}, 3: {0, 2}, 4: {1, 0}, 5: {2, 1}, 6: {3, 2}, 7: {0, 3}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
