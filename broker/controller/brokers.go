@@ -139,14 +139,14 @@ func (t *term) brokersLeft(ids []int32) {
 func (t *term) replicasOffline(rs []replica) {
 	var doomed, others []replica
 	for _, r := range rs {
-		if t.cluster.isBeingDeleted(r.Topic) {
+		if t.cluster.isDoomed(r.Topic) {
 			doomed = append(doomed, r)
 		} else {
 			others = append(others, r)
 		}
 	}
 	leaderless := t.cluster.selectPartitions(func(p *partition) bool {
-		return p.leadership != nil && !t.cluster.isOnline(p, p.leader()) && !t.cluster.isBeingDeleted(p.Topic)
+		return p.leadership != nil && !t.cluster.isOnline(p, p.leader()) && !t.cluster.isDoomed(p.Topic)
 	})
 	t.movePartitions(leaderless, offlinePartition, leaderOffline)
 	t.electLeaderless(everyPartition)

@@ -58,7 +58,7 @@ func (t *term) shutDown(broker int32, epoch int64) ([]topic.Partition, *kerr.Err
 	var led, followed []*partition
 	for _, r := range t.cluster.replicasOn(map[int32]bool{broker: true}) {
 		switch {
-		case len(r.replicas) == 1 || r.leadership == nil || t.cluster.isBeingDeleted(r.Topic):
+		case len(r.replicas) == 1 || r.leadership == nil || t.cluster.isDoomed(r.Topic):
 		case r.leadership.Leader == broker:
 			led = append(led, r.partition)
 		default:

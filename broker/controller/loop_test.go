@@ -28,6 +28,7 @@ type peer struct {
 	c  *Controller
 
 	registering sync.WaitGroup
+	ending      sync.Once
 }
 
 func newPeer(t *testing.T, zookeeper string, id int32, callTimeout time.Duration) *peer {
@@ -54,13 +55,18 @@ func newPeer(t *testing.T, zookeeper string, id int32, callTimeout time.Duration
 			p.registering.Go(func() { p.register(s) })
 		}
 	})
-	t.Cleanup(func() {
+	t.Cleanup(p.end)
+	return p
+}
+
+// end ends all but the listener.
+func (p *peer) end() {
+	p.ending.Do(func() {
 		p.c.Stop()
 		p.c.Stop() // twice is harmless
-		zk.Close()
+		p.zk.Close()
 		p.registering.Wait()
 	})
-	return p
 }
 
 // register registers the broker in a session, as long as that lives.

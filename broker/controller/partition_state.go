@@ -246,7 +246,7 @@ func (t *term) lead(p *partition, st zkmeta.PartitionState) {
 func (t *term) electLeaderless(pass func(*partition) bool) {
 	t.movePartitions(t.cluster.selectPartitions(func(p *partition) bool {
 		leaderless := p.state == newPartition || p.state == offlinePartition
-		return leaderless && !t.cluster.isBeingDeleted(p.Topic) && pass(p)
+		return leaderless && !t.cluster.isDoomed(p.Topic) && pass(p)
 	}), onlinePartition, leaderOffline)
 }
 

@@ -134,7 +134,7 @@ func (t *term) takeOffline(broker int32, ps []*partition) {
 		switch {
 		case p.leadership == nil:
 			t.batch.updateMetadata(t.cluster, t.cluster.brokerIDs(), p)
-		case !t.cluster.isBeingDeleted(p.Topic):
+		case !t.cluster.isDoomed(p.Topic):
 			t.batch.leaderAndISR(t.cluster, p, keep(p.replicas, func(b int32) bool { return b != broker }), false)
 		}
 		t.setReplicaState(p, broker, offlineReplica)

@@ -187,3 +187,11 @@ func (c *cluster) online(p *partition) up {
 
 // isBeingDeleted tells whether a topic is queued for deletion.
 func (c *cluster) isBeingDeleted(name string) bool { return c.toBeDeleted[name] }
+
+// isDoomed tells whether a topic is queued for deletion and needs no leaders any more. While it waits for a
+// reassignment it does: without a leader no replica catches up, and both would wait for ever (as under Kafka's
+// controller they do).
+func (c *cluster) isDoomed(name string) bool {
+	s := c.topics[name]
+	return c.toBeDeleted[name] && (s == nil || !s.reassigned())
+}
