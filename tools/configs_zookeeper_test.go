@@ -13,8 +13,8 @@ import (
 	"github.com/zurau/zurau/zkmeta/zkserver"
 )
 
-// zookeeperRun starts a ZooKeeper in memory and gives a way to run kafka-configs on it, and a session to look with.
-func zookeeperRun(t *testing.T) (run func(line string) (status int, stdout, stderr string), s *zkmeta.Session) {
+// inMemoryZooKeeper starts a ZooKeeper in memory and gives its address and a session to look with.
+func inMemoryZooKeeper(t *testing.T) (connect string, s *zkmeta.Session) {
 	t.Helper()
 	server, err := zkserver.NewServer(zkserver.Options{Addr: "127.0.0.1:0"})
 	if err == nil {
@@ -24,12 +24,19 @@ func zookeeperRun(t *testing.T) (run func(line string) (status int, stdout, stde
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	connect := server.Addr().String()
+	connect = server.Addr().String()
 	s, closeSession, err := openZooKeeper(t.Context(), connect, t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeSession)
+	return connect, s
+}
+
+// zookeeperRun gives a way to run kafka-configs on a ZooKeeper in memory, and a session to look with.
+func zookeeperRun(t *testing.T) (run func(line string) (status int, stdout, stderr string), s *zkmeta.Session) {
+	t.Helper()
+	connect, s := inMemoryZooKeeper(t)
 	run = func(line string) (int, string, string) {
 		var stdout, stderr bytes.Buffer
 		status := runConfigs(context.WithoutCancel(t.Context()), strings.Fields("--zookeeper "+connect+" "+line),

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -434,18 +435,28 @@ func (r *replayer) serve(t *testing.T, c *goldenCase, partition, count string, c
 		b.base = int64(i)
 		log = append(log, b.build(t, []coordinatorRecord{one})...)
 	}
-	for id := range goldenBrokers {
-		file := filepath.Join(r.target.data[id], partition, "00000000000000000000.log")
-		if _, err := os.Stat(file); err != nil {
-			continue // the other's
+	id := r.hostOf(t, partition)
+	node := r.target.brokers.Node(id)
+	node.Stop()
+	if err := os.WriteFile(filepath.Join(r.target.data[id], partition, firstSegment), log, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	node.Start()
+}
+
+// firstSegment is the file of a partition's first records.
+const firstSegment = "00000000000000000000.log"
+
+// hostOf waits until a broker has the log of a partition, which may be new, and gives the broker's id.
+func (r *replayer) hostOf(t *testing.T, partition string) int {
+	t.Helper()
+	for deadline := time.Now().Add(stepTimeout); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		for id := range goldenBrokers {
+			if _, err := os.Stat(filepath.Join(r.target.data[id], partition, firstSegment)); err == nil {
+				return id
+			}
 		}
-		node := r.target.brokers.Node(id)
-		node.Stop()
-		if err := os.WriteFile(file, log, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		node.Start()
-		return
 	}
 	t.Fatalf("no broker has %s", partition)
+	return 0
 }
