@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/zurau/zurau/broker/ibp"
+	"github.com/zurau/zurau/broker/topic"
 	"github.com/zurau/zurau/zkmeta"
 )
 
@@ -40,4 +41,29 @@ func (s *stage) command(line string) string {
 	cmd, args, err := datadriven.ParseLine(line)
 	s.must(err)
 	return s.run(s.t.(*testing.T), &datadriven.TestData{Cmd: cmd, CmdArgs: args})
+}
+
+func TestLostKeys(t *testing.T) {
+	id := topic.NewID()
+	mine := zkmeta.TopicAssignment{ID: id, Partitions: map[int32][]int32{0: {3, 1, 2}, 1: {1, 2}},
+		Adding: map[int32][]int32{0: {3}}, Removing: map[int32][]int32{0: {2}}}
+	s := newCluster().addTopic("t", mine)
+	for _, test := range []struct {
+		name  string
+		wrote func(*zkmeta.TopicAssignment)
+		want  bool
+	}{
+		{"as we wrote it", func(*zkmeta.TopicAssignment) {}, false},
+		{"more partitions", func(a *zkmeta.TopicAssignment) { a.Partitions[2] = []int32{1, 2} }, false},
+		{"no id", func(a *zkmeta.TopicAssignment) { a.ID = topic.ID{} }, true},
+		{"no reassignment", func(a *zkmeta.TopicAssignment) { a.Adding, a.Removing = nil, nil }, true},
+		{"what stood there before the reassignment began", func(a *zkmeta.TopicAssignment) {
+			a.Partitions[0], a.Adding, a.Removing = []int32{1, 2}, nil, nil
+		}, true},
+	} {
+		a := mine.Clone()
+		if test.wrote(&a); s.lostKeys(a) != test.want {
+			t.Errorf("%s: want %v", test.name, test.want)
+		}
+	}
 }
