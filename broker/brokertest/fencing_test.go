@@ -389,3 +389,68 @@ func (u *underLoad) registeredWell(t *testing.T) {
 		}
 	}
 }
+
+// A change of the ISR is on its way to the controller while the follower it is about dies, loses its disk and is back: it
+// must not be taken for the one that had caught up (failures.md A9, KIP-903). Below Fetch 15 the leader reads the follower's
+// epoch itself.
+func TestAnEmptiedFollowerDoesNotEnterTheISRByAnOldRequest(t *testing.T) {
+	for _, level := range []string{"2.8", "3.9"} {
+		t.Run(level, func(t *testing.T) {
+			t.Parallel()
+			c := Start(t, Processes(), Links(), Brokers(3), Property("zookeeper.session.timeout.ms", "6000"),
+				Property("inter.broker.protocol.version", level), Property("auto.leader.rebalance.enable", "false"))
+			c.CreateTopic(torturedTopic, 3, 3)
+			controller := c.Controller()
+			leader, follower := c.Node((controller.id+1)%3), c.Node((controller.id+2)%3)
+			partition := c.ledBy(leader)
+			h := newHistory()
+			producer := dialProducer(t, "1", leader.Addr(), partition, 1, h)
+			follower.Stop()
+			producer.awaitAcks(t, 10)
+			said := strings.Count(leader.Log(), "Expanding ISR")
+			role := fmt.Sprintf("Leadership changed\t{\"partition\": \"%s-%d\"", torturedTopic, partition)
+			heard := strings.Count(follower.Log(), role)
+			leader.Pause() // no longer than its session bears
+			follower.Start()
+			eventually(t, "the follower has heard whom to follow", func() error {
+				if strings.Count(follower.Log(), role) == heard {
+					return errors.New("not yet")
+				}
+				return nil
+			})
+			controller.Cut(Peers)
+			leader.Resume()
+			eventually(t, "the leader asks for the follower", func() error {
+				if strings.Count(leader.Log(), "Expanding ISR") == said {
+					return errors.New("not yet")
+				}
+				return nil
+			})
+			before, err := c.session().Broker(t.Context(), int32(follower.id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			follower.Kill()
+			if err := os.RemoveAll(follower.Dir()); err != nil {
+				t.Fatal(err)
+			}
+			back := make(chan error, 1)
+			go func() { back <- follower.TryStart() }()
+			eventually(t, "the emptied follower is registered", func() error {
+				now, err := c.session().Broker(t.Context(), int32(follower.id))
+				if err == nil && now.Epoch == before.Epoch {
+					err = errors.New("only its former life")
+				}
+				return err
+			})
+			controller.Heal(Peers)
+			if err := <-back; err != nil {
+				t.Fatal(err)
+			}
+			c.AwaitISR(torturedTopic, 3)
+			if log := leader.Log(); !strings.Contains(log, "The controller refused the ISR") {
+				t.Error("the controller took the emptied follower for the one that had caught up")
+			}
+		})
+	}
+}

@@ -35,7 +35,7 @@ func TestARoleInDoubtAcknowledgesNothingAlone(t *testing.T) {
 		{"nothing has come yet", func(*testing.T, *Manager) {}, kerr.NotLeaderOrFollower},
 		{"what came was meant for the registration before", func(t *testing.T, m *Manager) { named(t, m, before, self, 5) },
 			kerr.NotLeaderOrFollower},
-		{"a new epoch, but to the registration before", func(t *testing.T, m *Manager) { named(t, m, before, self, 6) },
+		{"a new epoch for the registration before", func(t *testing.T, m *Manager) { named(t, m, before, self, 6) },
 			kerr.NotLeaderOrFollower},
 		{"the same leadership is named to the new registration", func(t *testing.T, m *Manager) { named(t, m, after, self, 5) }, nil},
 		{"a new leadership is", func(t *testing.T, m *Manager) { named(t, m, after, self, 6) }, nil},
