@@ -93,7 +93,9 @@ func anyBroker(req kmsg.Request) bool {
 	case *kmsg.MetadataRequest:
 		return true
 	case *kmsg.DescribeConfigsRequest:
-		return !slices.ContainsFunc(r.Resources, func(c kmsg.DescribeConfigsRequestResource) bool { return ofBroker(c.ResourceType) })
+		return !slices.ContainsFunc(r.Resources, func(c kmsg.DescribeConfigsRequestResource) bool {
+			return ofBroker(c.ResourceType)
+		})
 	case *kmsg.IncrementalAlterConfigsRequest:
 		return !slices.ContainsFunc(r.Resources, func(c kmsg.IncrementalAlterConfigsRequestResource) bool {
 			return ofBroker(c.ResourceType)

@@ -48,7 +48,7 @@ func init() {
 		{"kafka-topics", "list, describe, make, change and delete topics", interruptible(runTopics)},
 		{"kafka-reassign-partitions", "move the replicas of partitions to other brokers", interruptible(runReassignPartitions)},
 		{"kafka-leader-election", "elect the leaders of partitions anew", interruptible(runLeaderElection)},
-		{"kafka-preferred-replica-election", "give the leadership of partitions back to their first replicas", interruptible(runPreferredElection)},
+		{"kafka-preferred-replica-election", "give partitions back to their first replicas", interruptible(runPreferredElection)},
 		{"kafka-replica-verification", "verify that the replicas of topics hold the same", runReplicaVerification},
 		{"kafka-verifiable-producer", "send numbers and print what happens to each as JSON", runVerifiableProducer},
 		{"kafka-run-class", "run a tool by the name of its Java class", runClass},

@@ -22,7 +22,8 @@ func TestRulesOfTheElectionFlags(t *testing.T) {
 		{"--bootstrap-server b:1 --election-type preferred --all-topic-partitions --partition 1",
 			"Option partition is only allowed if topic is used"},
 		{"--bootstrap-server b:1 --election-type UnClean --topic t --partition 0", ""},
-		{"--bootstrap-server b:1 --election-type best --topic t --partition 0", "Cannot parse argument 'best' of option election-type"},
+		{"--bootstrap-server b:1 --election-type best --topic t --partition 0",
+			"Cannot parse argument 'best' of option election-type"},
 	} {
 		o, err := parseLeaderElectionOptions(strings.Fields(c.args))
 		if err == nil {
@@ -43,7 +44,8 @@ func TestFilesOfElections(t *testing.T) {
 		{"none", `{"partitions":[]}`, ""},
 		{"no list", `{}`, "What is missing"},
 		{"what is no JSON", `{`, "What is empty"},
-		{"one twice", `{"partitions":[{"topic":"t","partition":1},{"topic":"t","partition":1}]}`, "What contains duplicate partitions: t-1"},
+		{"one twice", `{"partitions":[{"topic":"t","partition":1},{"topic":"t","partition":1}]}`,
+			"What contains duplicate partitions: t-1"},
 		{"no number", `{"partitions":[{"topic":"t"}]}`, "No such field exists: `partition`"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -61,7 +63,10 @@ func TestOutcomesOfElectionsAreTold(t *testing.T) {
 	var out strings.Builder
 	err := e.report(electionOutcome{
 		elected: []topic.Partition{p(10), p(9)}, unchanged: []topic.Partition{p(3)},
-		failed: map[topic.Partition]error{p(1): kerr.New(kerr.UnknownTopicOrPartition, "gone"), p(0): kerr.New(kerr.EligibleLeadersNotAvailable, "dead")},
+		failed: map[topic.Partition]error{
+			p(1): kerr.New(kerr.UnknownTopicOrPartition, "gone"),
+			p(0): kerr.New(kerr.EligibleLeadersNotAvailable, "dead"),
+		},
 	}, &out)
 	const want = `Successfully completed leader election (UNCLEAN) for partitions t-9, t-10
 Valid replica already elected for partitions t-3
@@ -86,7 +91,8 @@ Error completing leader election (UNCLEAN) for partition: t-1: org.apache.kafka.
 func TestAPreferredElectionByZnode(t *testing.T) {
 	connect, s := inMemoryZooKeeper(t)
 	ctx := t.Context()
-	if err := s.CreateTopic(ctx, "t", nil, zkmeta.TopicAssignment{Partitions: map[int32][]int32{0: {0}, 1: {0}}}); err != nil {
+	two := zkmeta.TopicAssignment{Partitions: map[int32][]int32{0: {0}, 1: {0}}}
+	if err := s.CreateTopic(ctx, "t", nil, two); err != nil {
 		t.Fatal(err)
 	}
 	state := zkmeta.TopicPath("t")

@@ -259,7 +259,8 @@ func (s *reassignService) clearThrottles(ctx context.Context, of assignment) err
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	fmt.Fprintf(s.out, "Clearing broker-level throttles on broker%s %s\n", plural(len(ids)), joinIDs(ids))
-	err = s.changeBrokers(ctx, ids, configChange{leaderThrottledRate: nil, followerThrottledRate: nil, logDirThrottledRate: nil})
+	err = s.changeBrokers(ctx, ids,
+		configChange{leaderThrottledRate: nil, followerThrottledRate: nil, logDirThrottledRate: nil})
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,9 @@ func (a *adminClient) liveBrokers(ctx context.Context) ([]topic.BrokerRack, erro
 type configChange map[string]*string
 
 // alterConfigs changes the configurations of topics or brokers by name.
-func (a *adminClient) alterConfigs(ctx context.Context, kind kmsg.ConfigResourceType, changes map[string]configChange) error {
+func (a *adminClient) alterConfigs(
+	ctx context.Context, kind kmsg.ConfigResourceType, changes map[string]configChange,
+) error {
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	for _, name := range slices.Sorted(maps.Keys(changes)) {
 		resource := kmsg.IncrementalAlterConfigsRequestResource{ResourceType: kind, ResourceName: name}

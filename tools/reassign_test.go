@@ -16,26 +16,31 @@ func TestPlansAreCheckedAsKafkaChecksThem(t *testing.T) {
 	for _, c := range []struct{ name, file, want string }{
 		{"a plan without log dirs", `{"version":1,"partitions":[` + entry + `]}`, ""},
 		{"the version may be left out", `{"partitions":[` + entry + `]}`, ""},
-		{"members nobody asks for are let be", `{"version":1,"x":1,"partitions":[{"y":2,"topic":"t","partition":0,"replicas":[1]}]}`, ""},
+		{"members nobody asks for are let be",
+			`{"version":1,"x":1,"partitions":[{"y":2,"topic":"t","partition":0,"replicas":[1]}]}`, ""},
 		{"another version", `{"version":2,"partitions":[]}`, "Not supported version field value 2"},
 		{"no partitions", `{"version":1}`, "empty!"},
 		{"an empty list", `{"version":1,"partitions":[]}`, "empty!"},
 		{"partitions that are no list", `{"partitions":{}}`, "Expected JSON array, received {}"},
 		{"a list in place of an object", `[]`, "Expected JSON object, received []"},
-		{"a partition without replicas", `{"partitions":[{"topic":"t","partition":0,"replicas":[]}]}`, "Partition replica list cannot be empty"},
+		{"a partition without replicas", `{"partitions":[{"topic":"t","partition":0,"replicas":[]}]}`,
+			"Partition replica list cannot be empty"},
 		{"a missing member", `{"partitions":[{"topic":"t","replicas":[1]}]}`, "No such field exists: `partition`"},
-		{"a number that is none", `{"partitions":[{"topic":"t","partition":"0","replicas":[1]}]}`, "Expected `Integer` value, received \"0\""},
+		{"a number that is none", `{"partitions":[{"topic":"t","partition":"0","replicas":[1]}]}`,
+			"Expected `Integer` value, received \"0\""},
 		{"a number that is too large", `{"partitions":[{"topic":"t","partition":2147483648,"replicas":[1]}]}`,
 			"Expected `Integer` value, received 2147483648"},
-		{"a partition twice", `{"partitions":[` + entry + `,` + entry + `]}`, "Partition reassignment contains duplicate topic partitions: t-0"},
+		{"a partition twice", `{"partitions":[` + entry + `,` + entry + `]}`,
+			"Partition reassignment contains duplicate topic partitions: t-0"},
 		{"a broker twice", `{"partitions":[{"topic":"t","partition":0,"replicas":[1,2,1]}]}`,
 			"Partition replica lists may not contain duplicate entries: t-0 contains multiple entries for 1"},
 		{"more log dirs than replicas", `{"partitions":[{"topic":"t","partition":0,"replicas":[1],"log_dirs":["any","/d"]}]}`,
 			"Size of replicas list List(1) is different from size of log dirs list List(any, /d) for partition t-0"},
 		{"nothing at all", ``, "The input string shouldn't be empty"},
-		{"an array that does not end", "{\n\"partitions\":[1,", "Unexpected end-of-input within/between Array entries\n at [Source: " +
-			"(String)\"{\n\"partitions\":[1,\"; line: 2, column: 17]"},
-		{"what is no JSON", `{"a":x}`, "Unexpected character ('x' (code 120))\n at [Source: (String)\"{\"a\":x}\"; line: 1, column: 6]"},
+		{"an array that does not end", "{\n\"partitions\":[1,",
+			"Unexpected end-of-input within/between Array entries\n at [Source: (String)\"{\n\"partitions\":[1,\"; line: 2, column: 17]"},
+		{"what is no JSON", `{"a":x}`,
+			"Unexpected character ('x' (code 120))\n at [Source: (String)\"{\"a\":x}\"; line: 1, column: 6]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			plan, err := parsePlan([]byte(c.file))
@@ -102,7 +107,8 @@ func TestThrottledReplicasAreThoseThatCopyAndThoseCopiedFrom(t *testing.T) {
 			}
 		})
 	}
-	if _, err := movements(nil, assignment{p(7): {1}}, nil); messageOf(err) != "Trying to reassign a topic partition t-7 with 0 replicas" {
+	const unknown = "Trying to reassign a topic partition t-7 with 0 replicas"
+	if _, err := movements(nil, assignment{p(7): {1}}, nil); messageOf(err) != unknown {
 		t.Error(err)
 	}
 }
@@ -172,7 +178,8 @@ func TestWhatAProposalIsAskedFor(t *testing.T) {
 		{"topics and brokers", `{"version":1,"topics":[{"topic":"a"},{"topic":"b"}]}`, "0,1", ""},
 		{"a broker twice", `{"topics":[]}`, "2,1,2", "Broker list contains duplicate entries: 2"},
 		{"a broker that is no number", `{"topics":[]}`, "1,x", `For input string: "x"`},
-		{"a topic twice", `{"topics":[{"topic":"a"},{"topic":"a"}]}`, "1", "List of topics to reassign contains duplicate entries: a"},
+		{"a topic twice", `{"topics":[{"topic":"a"},{"topic":"a"}]}`, "1",
+			"List of topics to reassign contains duplicate entries: a"},
 		{"what is no JSON", `topics`, "1", "The input string is not a valid JSON"},
 		{"a name that is none", `{"topics":[{"topic":1}]}`, "1", "Expected `String` value, received 1"},
 	} {
@@ -207,15 +214,18 @@ func TestMovesBetweenLogDirectoriesAreTold(t *testing.T) {
 func TestRulesOfTheReassignmentFlags(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"--bootstrap-server b:1 --list", ""},
-		{"--bootstrap-server b:1 --list --verify", "Command must include exactly one action: --generate, --execute, --verify, --cancel, --list"},
+		{"--bootstrap-server b:1 --list --verify",
+			"Command must include exactly one action: --generate, --execute, --verify, --cancel, --list"},
 		{"--list", "Please specify --bootstrap-server"},
 		{"--bootstrap-server b:1 --cancel", `Missing required argument "[reassignment-json-file]"`},
-		{"--bootstrap-server b:1 --verify --reassignment-json-file f --throttle 1", `Option "[throttle]" can't be used with action "[verify]"`},
+		{"--bootstrap-server b:1 --verify --reassignment-json-file f --throttle 1",
+			`Option "[throttle]" can't be used with action "[verify]"`},
 		{"--bootstrap-server b:1 --cancel --reassignment-json-file f --preserve-throttles --timeout 1", ""},
 		{"--zookeeper z --list", "list is not a recognized option"},
-		{"--zookeeper z --verify", "If --verify option is used, command must include --reassignment-json-file that was used during " +
-			"the --execute option"},
-		{"--zookeeper z --generate --topics-to-move-json-file f --broker-list 1 --throttle 5", `Option "[generate]" can't be used with option"[throttle]"`},
+		{"--zookeeper z --verify", "If --verify option is used, command must include --reassignment-json-file that " +
+			"was used during the --execute option"},
+		{"--zookeeper z --generate --topics-to-move-json-file f --broker-list 1 --throttle 5",
+			`Option "[generate]" can't be used with option"[throttle]"`},
 		{"--zookeeper z --bootstrap-server b:1 --execute --reassignment-json-file f --throttle 5", ""},
 	} {
 		o, err := parseReassignOptions(strings.Fields(c.args))
@@ -245,18 +255,21 @@ func TestAReassignmentByZnode(t *testing.T) {
 		t.Fatal(err)
 	}
 	plan := filepath.Join(t.TempDir(), "plan.json")
-	if err := os.WriteFile(plan, []byte(`{"version":1,"partitions":[{"topic":"t","partition":0,"replicas":[1]}]}`), 0o600); err != nil {
+	const moved = `{"version":1,"partitions":[{"topic":"t","partition":0,"replicas":[1]}]}`
+	if err := os.WriteFile(plan, []byte(moved), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	run := func(args string) string {
 		var out strings.Builder
-		if status := runReassignPartitions(ctx, strings.Fields("--zookeeper "+connect+" "+args), stdio{Out: &out, Err: t.Output()}); status != 0 {
+		words := strings.Fields("--zookeeper " + connect + " " + args)
+		if status := runReassignPartitions(ctx, words, stdio{Out: &out, Err: t.Output()}); status != 0 {
 			t.Errorf("%s: status %d", args, status)
 		}
 		return out.String()
 	}
 	execute := "--execute --reassignment-json-file " + plan
-	if out := run(execute + " --throttle 7"); !strings.HasSuffix(out, "set to 7 B/s\nSuccessfully started reassignment of partitions.\n") {
+	const started = "set to 7 B/s\nSuccessfully started reassignment of partitions.\n"
+	if out := run(execute + " --throttle 7"); !strings.HasSuffix(out, started) {
 		t.Error(out)
 	}
 	checkConfig(t, s, zkmeta.TopicEntity("t"), map[string]string{"retention.ms": "5",
