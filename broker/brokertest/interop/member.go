@@ -36,7 +36,7 @@ func newMember(t *testing.T, release string, id int32, zookeeper string, propert
 	t.Helper()
 	dir := t.TempDir()
 	if keep := os.Getenv("ZURAU_INTEROP_LOGS"); keep != "" {
-		dir = filepath.Join(keep, strings.NewReplacer("/", "_", " ", "_").Replace(t.Name()), fmt.Sprint(id))
+		dir = filepath.Join(keep, strings.NewReplacer("/", "_", " ", "_").Replace(t.Name()), fmt.Sprintf("%d-%s", id, release))
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}

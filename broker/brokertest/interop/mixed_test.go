@@ -75,7 +75,7 @@ func (c *mixedCluster) fail(m *member, fault func(*member)) {
 	m.start()
 	up := time.Since(began)
 	c.awaitInSync()
-	c.awaitProgress()
 	c.t.Logf("%v: ended after %.1f s, its leads moved after %.1f s, up again after %.1f s, in sync after %.1f s", m,
 		ended.Seconds(), moved.Seconds(), up.Seconds(), time.Since(began).Seconds())
+	c.awaitProgress()
 }

@@ -124,7 +124,11 @@ func (c *mixedCluster) operate(name string, tools toolset) endState {
 	end.SameID = c.topicID(name) == first && first != ""
 	for p, brokers := range end.OnDisk {
 		for _, id := range brokers {
-			if idOnDisk(t, filepath.Join(c.member(id).dir, name+"-"+p)) != first {
+			m := c.member(id)
+			found := idOnDisk(t, filepath.Join(m.dir, name+"-"+p))
+			// Kafka 2.8 writes no partition.metadata for a partition that was added to a topic.
+			if found != first && (found != "" || m.release != kafkaOld) {
+				t.Errorf("%v has %s-%s under id %q, the topic's is %q", m, name, p, found, first)
 				end.SameID = false
 			}
 		}
