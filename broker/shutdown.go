@@ -14,6 +14,7 @@ import (
 // (controlled.shutdown.*). Whatever the outcome the stop goes on: the cluster would do the same for a crash.
 func (b *Broker) controlledShutdown(ctx context.Context) {
 	b.logger.Info(b.line("Starting controlled shutdown"))
+	b.replicas.Leave()
 	for try := range b.static.ControlledShutdownMaxRetries {
 		remaining, err := b.askToLeave(ctx)
 		if err == nil && remaining == 0 {

@@ -16,7 +16,7 @@ type standing struct {
 	id           int32
 	logEndOffset int64         // unknownOffset when it has not fetched in this epoch
 	lag          time.Duration // since it was last caught up
-	alive        bool          // the last UpdateMetadata names its broker
+	alive        bool          // the last UpdateMetadata names its broker, and the controller has not just refused it
 	brokerEpoch  int64         // of the life in which it got as far as logEndOffset
 	logStart     int64         // unknownOffset when it does not tell
 }

@@ -179,7 +179,7 @@ func (p *Partition) standings(r *role) []standing {
 	for _, id := range r.replicas {
 		if f := r.followers[id]; f != nil {
 			epoch := f.brokerEpoch.Load() // before the log end: see progress.fetched
-			all = append(all, standing{id, f.logEndOffset.Load(), f.lag(now), p.m.Alive(id), epoch, f.logStartOffset.Load()})
+			all = append(all, standing{id, f.logEndOffset.Load(), f.lag(now), p.m.Alive(id) && !f.refused(now), epoch, f.logStartOffset.Load()})
 		}
 	}
 	return all
@@ -272,6 +272,7 @@ func (k *isrKeeper) settle(c proposal, a *kmsg.AlterPartitionResponseTopicPartit
 	case errors.Is(err, kerr.OperationNotAttempted), errors.Is(err, kerr.IneligibleReplica):
 		k.log.Info(fmt.Sprintf("[Partition %s broker=%d] The controller refused the ISR %s", p.tp, k.m.BrokerID, list(c.r.proposed)),
 			zap.Error(err))
+		c.r.refuse(k.m.now())
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.FencedLeaderEpoch),
 		errors.Is(err, kerr.InvalidUpdateVersion), errors.Is(err, kerr.InvalidRequest), errors.Is(err, kerr.NewLeaderElected):
 		k.log.Info(fmt.Sprintf("[Partition %s broker=%d] The ISR %s is not taken; waiting for LeaderAndIsr", p.tp, k.m.BrokerID,

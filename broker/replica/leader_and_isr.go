@@ -40,7 +40,7 @@ func (m *Manager) leaderAndIsr(req *kmsg.LeaderAndISRRequest, resp *kmsg.LeaderA
 	})
 	m.heard.Add(1)
 	m.expecting.wake(everything)
-	m.fetchers.assign(assignments(verdicts))
+	m.fetchers.assign(m.assignments(topics, verdicts))
 	for _, t := range topics {
 		answer := kmsg.LeaderAndISRResponseTopic{TopicID: t.TopicID}
 		for i := range t.PartitionStates {
@@ -65,9 +65,15 @@ type verdict struct {
 }
 
 // assignments are the partitions of a request that follow now.
-func assignments(verdicts []verdict) (all []assignment) {
-	for _, v := range verdicts {
-		if v.err == nil && v.p != nil {
+func (m *Manager) assignments(topics []kmsg.LeaderAndISRRequestTopicState, verdicts []verdict) (all []assignment) {
+	next := 0
+	for i := range topics {
+		for j := range topics[i].PartitionStates {
+			v := verdicts[next]
+			next++
+			if v.err != nil || v.p == nil || !m.followsOn(&topics[i].PartitionStates[j]) {
+				continue
+			}
 			if r := v.p.role.Load(); !r.leads {
 				all = append(all, assignment{v.p, r})
 			}

@@ -65,6 +65,8 @@ type Manager struct {
 	// doubted is the broker epoch in which this broker may have been replaced without noticing; see Doubt.
 	doubted atomic.Int64
 
+	leaving atomic.Bool // see Leave
+
 	begun    time.Time // what now counts from
 	keeper   *isrKeeper
 	fetchers *fetchers

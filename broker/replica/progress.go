@@ -19,6 +19,8 @@ type progress struct {
 	// above the log end there was at the fetch before. Times are those of Manager.now.
 	caughtUp atomic.Int64
 
+	refusedUntil atomic.Int64 // see refused
+
 	// Of the last fetch: when it came, and the leader's log end it found. They belong to the follower's fetch.
 	lastFetch    time.Duration
 	lastFetchEnd int64
@@ -74,5 +76,5 @@ func (f *progress) lag(now time.Duration) time.Duration {
 
 // joining tells whether a follower outside the ISR is so near that it will soon be a member.
 func (f *progress) joining(now, lagMax time.Duration) bool {
-	return f.logEndOffset.Load() != unknownOffset && f.lag(now) <= lagMax
+	return f.logEndOffset.Load() != unknownOffset && f.lag(now) <= lagMax && !f.refused(now)
 }
