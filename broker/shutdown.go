@@ -15,23 +15,45 @@ import (
 func (b *Broker) controlledShutdown(ctx context.Context) {
 	b.logger.Info(b.line("Starting controlled shutdown"))
 	b.replicas.Leave()
-	for try := range b.static.ControlledShutdownMaxRetries {
+	pause := b.static.ControlledShutdownRetryBackoff
+	for tries := b.static.ControlledShutdownMaxRetries; tries > 0; tries-- {
+		next := time.Now().Add(pause)
 		remaining, err := b.askToLeave(ctx)
+		for err != nil && tries > 1 && sleep(ctx, min(controllerMoves, time.Until(next))) {
+			remaining, err = b.askToLeave(ctx) // the controller may be moving: the next one is asked as soon as it is known
+		}
 		if err == nil && remaining == 0 {
 			b.logger.Info(b.line("Controlled shutdown succeeded"))
 			return
 		}
 		b.logger.Warn("Controlled shutdown is not complete", zap.Int("partitions_remaining", remaining), zap.Error(err))
-		if try == b.static.ControlledShutdownMaxRetries-1 {
-			break
-		}
-		select {
-		case <-ctx.Done():
+		if ctx.Err() != nil {
 			return
-		case <-time.After(b.static.ControlledShutdownRetryBackoff):
+		}
+		if tries > 1 {
+			sleep(ctx, time.Until(next))
 		}
 	}
 	b.logger.Warn("Proceeding to do an unclean shutdown as all the controlled shutdown attempts failed")
+}
+
+// controllerMoves is the pause before a controller that gave no answer, or is none any more, is looked for again. Kafka
+// waits for all of controlled.shutdown.retry.backoff.ms, and its leads with it.
+const controllerMoves = 100 * time.Millisecond
+
+// sleep waits for d; false when there was nothing to wait for, or ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (b *Broker) askToLeave(ctx context.Context) (remaining int, err error) {
