@@ -12,6 +12,7 @@ import (
 	"github.com/zurau/zurau/broker/config"
 	"github.com/zurau/zurau/broker/kerr"
 	"github.com/zurau/zurau/broker/metadata"
+	"github.com/zurau/zurau/broker/replica"
 	"github.com/zurau/zurau/broker/wire"
 )
 
@@ -35,7 +36,7 @@ func TestAStopDoesNotWaitOutAnElectionOfTheController(t *testing.T) {
 	b := New(cfg, zap.NewNop())
 	cache := metadata.New()
 	tell(cache, 1, moving)
-	b.registrar = &registrar{id: 1}
+	b.registrar, b.replicas = &registrar{id: 1}, replica.NewManager(replica.Options{BrokerID: 1, Logger: zap.NewNop()})
 	b.toController = newToController(cache, "PLAINTEXT", wire.ClientOptions{Timeout: 10 * time.Second})
 	defer b.toController.close()
 	began := time.Now()
