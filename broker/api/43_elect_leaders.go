@@ -18,9 +18,9 @@ const (
 	uncleanElection   = 1
 )
 
-// electLeaders (key 43, versions 0-2) holds elections: the preferred replica is to lead, or, where nobody does, any that
-// lives (KIP-460). Only the controller's broker takes it, and answers once it has been told of the new leaders itself,
-// or timeout_ms is over. Topics null stands for all partitions; those that need no election are left out of that answer.
+// electLeaders (key 43, versions 0-2) holds elections: the preferred replica is to lead, or, where nobody does, any
+// that lives (KIP-460). Only the controller's broker takes it, and answers once it has been told of the new leaders
+// itself, or timeout_ms is over. Topics null stands for all partitions; those that need no election are left out then.
 //
 //	v0  preferred elections only
 //	v1  the kind of the election, and an error for the whole
@@ -103,8 +103,8 @@ func ledBy(s *metadata.Snapshot, tp topic.Partition, leader int32) bool {
 	return p != nil && p.Leader == leader
 }
 
-// electionAnswer tells what an election came to. A leader that this broker has not been told of yet is late: whoever asks
-// for metadata next would be sent to the old one.
+// electionAnswer tells what an election came to. A leader that this broker has not been told of yet is late: whoever
+// asks for metadata next would be sent to the old one.
 func electionAnswer(tp topic.Partition, e controller.Elected, visible *metadata.Snapshot,
 ) kmsg.ElectLeadersResponseTopicPartition {
 	a := kmsg.ElectLeadersResponseTopicPartition{Partition: tp.ID}

@@ -58,7 +58,7 @@ func leaderOf(t *testing.T, addr string) int32 {
 }
 
 func TestElectLeaders(t *testing.T) {
-	c := Start(t, Brokers(3), quickStops, Property("auto.leader.rebalance.enable", "false"), Property("replica.lag.time.max.ms", "2000"))
+	c := Start(t, Brokers(3), quickStops, Property("auto.leader.rebalance.enable", "false"))
 	first, _ := controllerOf(t, c.session())
 	others := slices.DeleteFunc([]int{0, 1, 2}, func(id int) bool { return id == first })
 	a, b := c.Node(others[0]), c.Node(others[1])

@@ -203,7 +203,7 @@ func TestReplicasMoveWhileBrokersRestart(t *testing.T) {
 		return a
 	}
 	createAssigned(t, c, ring(0), nil)
-	l := startLoad(t, c.Node(0).Addr(), kgo.SeedBrokers(c.Bootstrap()...), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	l := startLoad(t, "", kgo.SeedBrokers(c.Bootstrap()...), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	l.awaitAcks(t, 1000)
 	for round := 1; round <= 4; round++ {
 		wanted := make(map[int32][]int32)
@@ -228,8 +228,8 @@ func TestReplicasMoveWhileBrokersRestart(t *testing.T) {
 	t.Logf("%d records were acknowledged meanwhile", len(acked))
 }
 
-// A reassignment waits for a broker that is down, over the end of the controller that began it, and is finished by the
-// next one. Another waits in the same way and is cancelled.
+// A reassignment waits for a broker that is down, over the end of the controller that began it, and is finished by
+// the next one. Another waits in the same way and is cancelled.
 func TestAReassignmentOutlivesItsController(t *testing.T) {
 	c := Start(t, Brokers(4), quickStops)
 	s := c.session()

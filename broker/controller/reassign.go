@@ -91,8 +91,9 @@ func (t *term) placeTopic(name string, moves []move) error {
 		err := t.setTopic(s, a)
 		if err == nil {
 			for _, m := range moves {
-				t.log.Info("Changed the replicas of a partition", zap.Stringer("partition", m), zap.Int32s("replicas", m.to.replicas),
-					zap.Int32s("adding", m.to.adding), zap.Int32s("removing", m.to.removing))
+				t.log.Info("Changed the replicas of a partition", zap.Stringer("partition", m),
+					zap.Int32s("replicas", m.to.replicas), zap.Int32s("adding", m.to.adding),
+					zap.Int32s("removing", m.to.removing))
 				m.placement = m.to
 			}
 			t.recount = true
@@ -177,8 +178,10 @@ func (t *term) completeReassignments(ps []*partition) {
 	if len(running) == 0 {
 		return
 	}
-	ready, _ := t.sortByProgress(running, make(failures))
-	t.finishReassignments(ready, make(failures))
+	failed := make(failures)
+	ready, _ := t.sortByProgress(running, failed)
+	t.finishReassignments(ready, failed)
+	t.logStuck(failed)
 }
 
 // advanceReassignments takes partitions through phase A or B, whichever it is time for. One whose replicas were never
@@ -191,6 +194,10 @@ func (t *term) advanceReassignments(ps []*partition, failed failures) {
 	ready, waiting := t.sortByProgress(keepPartitions(ps, hasLeadership), failed)
 	t.startFollowing(waiting, failed)
 	t.finishReassignments(ready, failed)
+	t.logStuck(failed)
+}
+
+func (t *term) logStuck(failed failures) {
 	for tp, err := range failed {
 		t.log.Error("A reassignment cannot go on", zap.Stringer("partition", tp), zap.Error(err))
 	}

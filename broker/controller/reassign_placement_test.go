@@ -77,7 +77,8 @@ func TestCaughtUp(t *testing.T) {
 		{"nobody of the target could lead", running, []int32{1, 2, 3}, []int32{1}, false},
 		{"one that could is enough", running, []int32{1, 2, 3}, []int32{1, 3}, true},
 		{"nothing runs", placement{replicas: []int32{1, 2}}, []int32{1}, nil, true},
-		{"a znode that takes every replica away is never done", placement{[]int32{1}, nil, []int32{1}}, []int32{1}, []int32{1}, false},
+		{"a znode that takes every replica away is never done", placement{[]int32{1}, nil, []int32{1}},
+			[]int32{1}, []int32{1}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			up := func(b int32) bool { return slices.Contains(test.online, b) }
