@@ -138,6 +138,7 @@ func (m *Manager) checkpointLogStarts(d *logDir) error {
 // CheckpointHighWatermarks writes the high watermarks of all directories.
 func (m *Manager) CheckpointHighWatermarks() {
 	for _, d := range m.online() {
+		m.saveLostTails(d) // what could not be written now is written at the next start
 		m.checkpointHighWatermarks(d)
 	}
 }

@@ -9,13 +9,18 @@ import (
 // beside the partitions. It is not synced: where it is lost, so may be what it speaks of.
 const bootFile = ".zurau_boot"
 
-// takeBoot tells whether the machine is still in the run in which the last process used the directory, so that
-// everything that process wrote is there, synced or not. From now on it is this process that is asked about.
-func (d *logDir) takeBoot(boot []byte) (same bool, err error) {
-	path := filepath.Join(d.path, bootFile)
-	last, err := readFile(d.disk, path)
-	if len(boot) == 0 || err == nil && bytes.Equal(last, boot) {
-		return len(boot) > 0, nil
+// sameBoot tells whether the machine is still in the run in which the last process used the directory, so that
+// everything that process wrote is there, synced or not.
+func (d *logDir) sameBoot(boot []byte) bool {
+	last, err := readFile(d.disk, filepath.Join(d.path, bootFile))
+	return err == nil && len(boot) > 0 && bytes.Equal(last, boot)
+}
+
+// noteBoot makes this process the one that is asked about. It comes behind what was found out about the last one: a process
+// that dies in between leaves the question open.
+func (d *logDir) noteBoot(boot []byte, same bool) error {
+	if same {
+		return nil
 	}
-	return false, writeNewFile(d.disk, path, boot, false)
+	return writeNewFile(d.disk, filepath.Join(d.path, bootFile), boot, false)
 }

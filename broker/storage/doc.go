@@ -8,6 +8,7 @@
 //	  meta.properties                     broker and cluster identity (Meta)
 //	  .kafka_cleanshutdown                between a clean stop and the next start
 //	  .zurau_boot                         the run of the machine that last wrote here
+//	  .zurau_lost_tail                    logs that may have lost their tail, with their log ends
 //	  recovery-point-offset-checkpoint    first offset not known to be durable, of each log
 //	  log-start-offset-checkpoint         where it is above the first segment's base
 //	  replication-offset-checkpoint       high watermarks

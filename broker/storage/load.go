@@ -22,6 +22,8 @@ type loadOptions struct {
 
 	sameBoot bool // the machine has not been restarted since the last process wrote here
 
+	tailWasLost bool // an earlier process found that the log may have lost its tail, and it has not got it back
+
 	notSplit []int64 // bases of segments whose far offsets are damage, found on the way
 }
 
@@ -97,6 +99,7 @@ func loadOnce(home *logDir, dir string, tp topic.Partition, conf *config.Topic, 
 	if err != nil {
 		return l, err
 	}
+	l.noteLostTail(o, end)
 	return l, l.beginLocked(end, o)
 }
 

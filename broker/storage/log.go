@@ -38,6 +38,8 @@ type Log struct {
 	series  *metrics.Registry // the log's part of the metrics page, nil without one; under Manager.mu
 	closed  atomic.Bool       // set under mu: closed or deleted, the segments are given back
 
+	tailLost atomic.Bool // see TailLost
+
 	mu struct {
 		sync.Mutex
 		view          View // what state publishes, without LastStableOffset's and the readers' copies

@@ -36,6 +36,7 @@ type logDir struct {
 	onLogFailure         func(topic.Partition, error)
 	onFailure            func(*logDir, error)
 	recoveryPoints       func(*logDir) map[topic.Partition]int64
+	tailsChanged         atomic.Bool // the file of lost tails is out of date
 
 	failure atomic.Pointer[dirFailure]
 	flushes atomic.Pointer[metrics.Histogram] // durations in ms, nil until Measure

@@ -183,11 +183,9 @@ func (m *Manager) loadDir(d *logDir) error {
 		}
 		return err
 	}
-	sameBoot, err := d.takeBoot(bootID())
-	if err != nil {
-		d.fail(fmt.Sprintf("Error while loading log dir %s", d.path), err)
-		return nil
-	}
+	boot := bootID()
+	sameBoot := d.sameBoot(boot)
+	tails := d.readLostTails()
 	points := d.readLenient(recoveryPointCheckpoint, "resetting the recovery checkpoint to 0")
 	starts := d.readLenient(logStartCheckpoint, "resetting to the base offset of the first segment")
 	marks := d.readLenient(highWatermarkCheckpoint, "resetting to the log start offsets")
@@ -205,9 +203,10 @@ func (m *Manager) loadDir(d *logDir) error {
 				}
 				tp := dir.partition
 				_, wasCleaned := cleaned[tp]
+				_, tailWasLost := tails[tp]
 				failed = m.loadOne(d, dir, loadOptions{
 					recoveryPoint: points[tp], logStart: starts[tp], highWatermark: marks[tp],
-					clean: d.clean, cleaned: wasCleaned, sameBoot: sameBoot,
+					clean: d.clean, cleaned: wasCleaned, sameBoot: sameBoot, tailWasLost: tailWasLost,
 				})
 			}
 			errs <- failed
@@ -220,8 +219,15 @@ func (m *Manager) loadDir(d *logDir) error {
 	for range m.options.RecoveryThreads {
 		err = errors.Join(err, <-errs)
 	}
-	d.loaded = err == nil && d.failed() == nil
-	return err
+	if err != nil {
+		return err
+	}
+	d.tailsChanged.Store(len(tails) > 0 || len(m.lostTailsOf(d)) > 0)
+	if err := errors.Join(m.saveLostTails(d), d.noteBoot(boot, sameBoot)); err != nil { // in this order
+		d.fail(fmt.Sprintf("Error while loading log dir %s", d.path), err)
+	}
+	d.loaded = d.failed() == nil
+	return nil
 }
 
 // readLenient reads a checkpoint; one that is damaged counts as empty, since everything in it only saves work.
