@@ -239,7 +239,6 @@ func (e leaderElection) report(outcome electionOutcome, out io.Writer) error {
 
 // electLeaders asks the controller for an election of one kind; of nil means all partitions.
 func (a *adminClient) electLeaders(ctx context.Context, kind int8, of []topic.Partition) (electionOutcome, error) {
-	outcome := electionOutcome{failed: make(map[topic.Partition]error)}
 	req := kmsg.NewPtrElectLeadersRequest()
 	req.ElectionType, req.TimeoutMillis = kind, int32(electionTimeout.Milliseconds())
 	if of != nil {
@@ -253,8 +252,14 @@ func (a *adminClient) electLeaders(ctx context.Context, kind int8, of []topic.Pa
 		err = brokerError(resp.ErrorCode, nil)
 	}
 	if err != nil {
-		return outcome, executionError(err)
+		return electionOutcome{}, executionError(err)
 	}
+	return outcomeOf(resp), nil
+}
+
+// outcomeOf sorts what the controller answers.
+func outcomeOf(resp *kmsg.ElectLeadersResponse) electionOutcome {
+	outcome := electionOutcome{failed: make(map[topic.Partition]error)}
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
 			tp := topic.Partition{Topic: t.Topic, ID: p.Partition}
@@ -268,5 +273,5 @@ func (a *adminClient) electLeaders(ctx context.Context, kind int8, of []topic.Pa
 			}
 		}
 	}
-	return outcome, nil
+	return outcome
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/zurau/zurau/broker/kerr"
 	"github.com/zurau/zurau/broker/topic"
 	"github.com/zurau/zurau/zkmeta"
@@ -85,6 +86,19 @@ Error completing leader election (UNCLEAN) for partition: t-1: org.apache.kafka.
 	}
 	if err := e.report(electionOutcome{unchanged: []topic.Partition{p(0)}}, &out); err != nil {
 		t.Error("nothing failed:", err)
+	}
+}
+
+func TestAnElectionThatWasNotNeededIsNoFailure(t *testing.T) {
+	outcome := outcomeOf(&kmsg.ElectLeadersResponse{Topics: []kmsg.ElectLeadersResponseTopic{{Topic: "t",
+		Partitions: []kmsg.ElectLeadersResponseTopicPartition{
+			{Partition: 0}, {Partition: 1, ErrorCode: kerr.ElectionNotNeeded.Code},
+			{Partition: 2, ErrorCode: kerr.PreferredLeaderNotAvailable.Code},
+		}}}})
+	one := func(id int32) []topic.Partition { return []topic.Partition{{Topic: "t", ID: id}} }
+	if !cmp.Equal(one(0), outcome.elected) || !cmp.Equal(one(1), outcome.unchanged) || len(outcome.failed) != 1 ||
+		!isKafkaError(outcome.failed[one(2)[0]], kerr.PreferredLeaderNotAvailable) {
+		t.Error(outcome)
 	}
 }
 
