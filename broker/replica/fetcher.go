@@ -198,11 +198,16 @@ func (f *fetcher) idle(now time.Time) (wait time.Duration, idle bool) {
 	if len(f.parts) > len(f.resting) {
 		return 0, false
 	}
-	wait = forever
+	return f.untilRecall(now), true
+}
+
+// untilRecall is how long the first of those that rest has still to rest, forever when nobody does.
+func (f *fetcher) untilRecall(now time.Time) time.Duration {
+	wait := forever
 	for _, g := range f.resting {
 		wait = min(wait, g.notBefore.Sub(now))
 	}
-	return wait, true
+	return wait
 }
 
 func (f *fetcher) takeInbox() {
@@ -347,6 +352,10 @@ func (f *fetcher) fetch(ctx context.Context) (*kmsg.FetchResponse, error) {
 	if late {
 		req.MaxWaitMillis = 0
 	}
+	// Who rests for ten milliseconds must not wait for the others' idle fetch: after a stop of a broker the leaders hear of
+	// their office one after the other, and whoever asked too early would hold their high watermarks for half a second.
+	rest := max(f.untilRecall(time.Now()), 0).Milliseconds() + 1
+	req.MaxWaitMillis = int32(min(int64(req.MaxWaitMillis), rest))
 	resp, err := f.do(patient, req)
 	f.inbox.Lock()
 	f.inbox.interrupt = nil
