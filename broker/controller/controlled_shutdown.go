@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
@@ -17,7 +18,8 @@ func (c *Controller) ControlledShutdown(
 ) *kmsg.ControlledShutdownResponse {
 	refused := req.ResponseKind().(*kmsg.ControlledShutdownResponse)
 	refused.ErrorCode = kerr.StaleControllerEpoch.Code // as Kafka calls a controller that is none, here
-	return call(ctx, c, "ControlledShutdown", refused, func(t *term) *kmsg.ControlledShutdownResponse {
+	var told <-chan struct{}
+	resp := call(ctx, c, "ControlledShutdown", refused, func(t *term) *kmsg.ControlledShutdownResponse {
 		resp := req.ResponseKind().(*kmsg.ControlledShutdownResponse)
 		epoch := noBrokerEpoch // version 0 and 1 tell none
 		if req.Version >= 2 {
@@ -31,13 +33,27 @@ func (c *Controller) ControlledShutdown(
 			resp.ErrorCode = err.Code
 			return resp
 		}
+		told = t.out.told(req.BrokerID)
 		for _, tp := range remaining {
 			resp.PartitionsRemaining = append(resp.PartitionsRemaining,
 				kmsg.ControlledShutdownResponsePartitionsRemaining{Topic: tp.Topic, Partition: tp.ID})
 		}
 		return resp
 	})
+	if resp != refused && told != nil {
+		select {
+		case <-told:
+		case <-time.After(tellingPatience):
+		case <-ctx.Done():
+		}
+	}
+	return resp
 }
+
+// tellingPatience is how long the answer to a broker that leaves waits until the others have heard who leads now and
+// who is in sync. If it is the controller itself that leaves, what they have not heard by then its successor tells them,
+// and until then their produces wait for a member that fetches no more (seen: a second, with 1,000 partitions).
+const tellingPatience = 2 * time.Second
 
 // noBrokerEpoch is the broker epoch of a request that tells none.
 const noBrokerEpoch int64 = -1

@@ -26,6 +26,13 @@ func (l *list) add(id int32, _ zkmeta.Endpoint) { l.brokers[id] = true }
 func (l *list) move(int32, zkmeta.Endpoint)     {}
 func (l *list) close()                          { l.brokers, l.waiting = make(map[int32]bool), nil }
 
+// told: nobody is waited for in a script.
+func (l *list) told(int32) <-chan struct{} {
+	told := make(chan struct{})
+	close(told)
+	return told
+}
+
 func (l *list) remove(id int32) {
 	delete(l.brokers, id)
 	l.take(id)

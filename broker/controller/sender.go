@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -23,6 +24,9 @@ type outbox interface {
 	move(id int32, at zkmeta.Endpoint)
 	// send queues a request. answered runs on another goroutine, once, unless the broker is removed before.
 	send(id int32, req kmsg.Request, answered func(kmsg.Response))
+	// told is closed when every other broker has answered all that was queued for it before. It may stay open for ever:
+	// a broker may be dead, or removed before.
+	told(except int32) <-chan struct{}
 	// close removes every broker.
 	close()
 }
@@ -81,6 +85,25 @@ func (s *senders) send(id int32, req kmsg.Request, answered func(kmsg.Response))
 	}
 }
 
+func (s *senders) told(except int32) <-chan struct{} {
+	told := make(chan struct{})
+	var missing atomic.Int32
+	missing.Store(1)
+	one := func(kmsg.Response) {
+		if missing.Add(-1) == 0 {
+			close(told)
+		}
+	}
+	for id, sn := range s.byID {
+		if id != except {
+			missing.Add(1)
+			sn.put(parcel{nil, one})
+		}
+	}
+	one(nil)
+	return told
+}
+
 func (s *senders) close() {
 	for id := range s.byID {
 		s.remove(id)
@@ -89,7 +112,7 @@ func (s *senders) close() {
 
 // parcel is a request on its way.
 type parcel struct {
-	req      kmsg.Request
+	req      kmsg.Request // nil: nothing is sent, only answered runs
 	answered func(kmsg.Response)
 }
 
@@ -148,6 +171,10 @@ func (s *sender) run(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			}
+		}
+		if p.req == nil {
+			p.answered(nil)
+			continue
 		}
 		for {
 			resp, err := s.deliver(ctx, p.req, &connected)

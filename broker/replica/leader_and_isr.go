@@ -84,7 +84,7 @@ func (m *Manager) assignments(topics []kmsg.LeaderAndISRRequestTopicState, verdi
 
 // appliers is how many partitions are worked on at once: a new leader epoch is made durable before it is served, and
 // syncs of different files overlap.
-const appliers = 16
+const appliers = 64
 
 // applyAll carries out every partition's state and returns a verdict for each, in the order of the request. Of a
 // partition that is named twice the first state counts. brokerEpoch is this broker's as the controller knows it.
