@@ -317,3 +317,25 @@ func checkConfig(t *testing.T, s *zkmeta.Session, e zkmeta.Entity, want map[stri
 		t.Errorf("%s: %v\n%s", e, err, diff)
 	}
 }
+
+func FuzzAPlanThatIsReadIsWrittenAndReadAgain(f *testing.F) {
+	f.Add([]byte(`{"version":1,"partitions":[{"topic":"t","partition":0,"replicas":[1,2],"log_dirs":["any","/d"]}]}`))
+	f.Add([]byte(`{"partitions":[{"topic":"t","partition":-1,"replicas":[`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		plan, err := parsePlan(data)
+		if err != nil {
+			return
+		}
+		if plan.check("empty") != nil {
+			return
+		}
+		wanted := plan.assignment()
+		again, err := parsePlan([]byte(wanted.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(wanted, again.assignment()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
