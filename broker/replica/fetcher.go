@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -117,6 +118,7 @@ type fetcher struct {
 	}
 
 	// The rest belongs to run.
+	seen      uint64 // Manager.roleChanges when letGo last looked; noLook before
 	connected bool
 	parts     map[topic.Partition]*following
 	resting   map[topic.Partition]*following // of parts, those left out until their notBefore
@@ -215,6 +217,9 @@ func (f *fetcher) takeInbox() {
 	list := f.inbox.assignments
 	f.inbox.assignments = nil
 	f.inbox.Unlock()
+	if len(list) > 0 {
+		f.seen = noLook // a role in the list may be over already
+	}
 	for _, a := range list {
 		f.remove(a.p.tp)
 		g := &following{assignment: a}
@@ -241,8 +246,17 @@ func (f *fetcher) begin(a assignment) {
 	}
 }
 
-// letGo drops the partitions whose role is another now, and those whose log directory has failed.
+// noLook is no count of changes.
+const noLook = math.MaxUint64
+
+// letGo drops the partitions whose role is another now, and those whose log directory has failed. It looks at them only
+// when that may be: a fetcher of 1,000 idle partitions comes by here many times a second.
 func (f *fetcher) letGo() {
+	changes := f.m.roleChanges.Load()
+	if f.seen == changes {
+		return
+	}
+	f.seen = changes
 	for tp, g := range f.parts {
 		if g.p.role.Load() != g.r || g.p.log.Err() != nil {
 			f.remove(tp)

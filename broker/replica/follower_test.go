@@ -168,3 +168,23 @@ func TestASessionNamesWhatChanged(t *testing.T) {
 		t.Errorf("the leader has lost the session: %v, open %v", err, s.isOpen())
 	}
 }
+
+func TestAFetcherLetsGoOfWhatItFollowsNoMore(t *testing.T) {
+	f := followingAll(t, 3)
+	f.letGo()
+	if len(f.parts) != 3 {
+		t.Fatalf("it follows %d partitions, want 3", len(f.parts))
+	}
+	stale := assignment{f.m.Partition(t0), f.m.Partition(t0).role.Load()}
+	mustLead(t, f.m, state{self, 2, []int32{self}, []int32{self, 2}, topic.ID{}})
+	f.letGo()
+	if f.parts[t0] != nil || len(f.parts) != 2 {
+		t.Errorf("it leads one of the %d partitions it follows", len(f.parts))
+	}
+	f.give([]assignment{stale}) // on its way while the next LeaderAndIsr came
+	f.takeInbox()
+	f.letGo()
+	if f.parts[t0] != nil {
+		t.Error("it follows in a role that is over")
+	}
+}

@@ -55,6 +55,10 @@ type Manager struct {
 	// belongs to the holder of turn.
 	controllerEpoch int32
 
+	// roleChanges counts the roles stored in partitions and the failures of logs, each after it: what fetchers have to
+	// look at their partitions for.
+	roleChanges atomic.Uint64
+
 	// changes counts the replacements of partitions, each after it.
 	changes atomic.Uint64
 
@@ -140,6 +144,7 @@ func (m *Manager) Stop() {
 // LogsFailed answers everyone who waits at a partition whose log went offline. The partitions stay: whatever is asked
 // of them is answered KAFKA_STORAGE_ERROR, to clients and to the controller.
 func (m *Manager) LogsFailed() {
+	m.roleChanges.Add(1)
 	for _, p := range m.All() {
 		if p.log.Err() != nil {
 			p.roleChanged()

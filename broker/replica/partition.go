@@ -136,6 +136,7 @@ func (p *Partition) swap(next *role) {
 	p.deciding.Lock()
 	p.role.Store(next)
 	p.deciding.Unlock()
+	p.m.roleChanges.Add(1)
 }
 
 // roleChanged answers everybody who waited for something the old role had promised.
