@@ -31,9 +31,10 @@ func TestZnodesAreKafkas(t *testing.T) {
 			d := loadZnodeDifferences(t, c.release)
 			ran := 0
 			t.Run("one broker", func(t *testing.T) { ran++; znodesOfABroker(t, c.release, c.level, d) })
+			t.Run("reassignments", func(t *testing.T) { ran++; znodesOfReassignments(t, c.release, c.level, d) })
 			t.Run("access rules", func(t *testing.T) { ran++; znodesOfAccessRules(t, c.release, c.level, d) })
 			t.Run("a delegation token", func(t *testing.T) { ran++; znodesOfAToken(t, c.release, c.level, d) })
-			if ran == 3 { // and not one of them, by -run
+			if ran == 4 { // and not one of them, by -run
 				d.unneeded(t)
 			}
 		})
@@ -50,7 +51,7 @@ func znodesOfABroker(t *testing.T, release, level string, d znodeDifferences) {
 	b.Start()
 	z.same("01")
 	admin := adminOf(t, b.addr)
-	z.refuses(b.addr, "14", "08")
+	z.refuses(b.addr, "08")
 
 	old := release == "2.8.2" // whose steps were taken with --zookeeper in part: topics tz and e
 	makeTopic(t, admin, "t", 3, nil)
