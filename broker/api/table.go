@@ -21,6 +21,7 @@ var apis = []api{
 	{5, 0, 4, true, decoded((*Handler).stopReplica)},
 	{6, 0, 8, true, decoded((*Handler).updateMetadata)},
 	{7, 0, 3, true, decoded((*Handler).controlledShutdown)},
+	{10, 0, 6, false, decoded((*Handler).findCoordinator)},
 	{18, 0, 4, true, (*Handler).apiVersions},
 	{19, 0, 7, false, decoded((*Handler).createTopics)},
 	{20, 0, 6, false, decoded((*Handler).deleteTopics)},

@@ -50,7 +50,7 @@ func findings(fates []fate, drained map[int32][]stored) (found []string) {
 		if offsets := at[w]; len(offsets) == 0 {
 			say("lost: record %d of partition %d, acknowledged at %d; the partition ends at %d", f.number, f.partition, f.offset,
 				len(drained[f.partition]))
-		} else if !slices.Contains(offsets, f.offset) {
+		} else if f.offset >= 0 && !slices.Contains(offsets, f.offset) {
 			say("wrong place: record %d of partition %d, acknowledged at %d, is at %d", f.number, f.partition, f.offset, offsets)
 		}
 	}

@@ -34,7 +34,7 @@ type load struct {
 type fate struct {
 	partition int32
 	number    int64
-	offset    int64  // of an acknowledged one
+	offset    int64  // of an acknowledged one, -1 when its producer was not told
 	failed    string // why it was given up; "" for an acknowledged one
 }
 

@@ -12,7 +12,8 @@ producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "enable.idem
 
 def done(line):
     def say(err, msg):
-        print("fail %s %s" % (line, err) if err else "ack %s %d" % (line, msg.offset()), flush=True)
+        offset = msg.offset()  # None when a later record's acknowledgement was this one's, too
+        print("fail %s %s" % (line, err) if err else "ack %s %d" % (line, -1 if offset is None else offset), flush=True)
     return say
 
 
