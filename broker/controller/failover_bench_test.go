@@ -13,7 +13,14 @@ import (
 )
 
 // BenchmarkFailover is the time from the death of a controller that led a third of 2,000 partitions,
-// replicated over three brokers, to the last request of the new one.
+// replicated over three brokers, to the last request of the new one. Between processes, both makers on the same busy
+// two cores (kbench failover, 200 topics of 10 partitions, a session of 6 s), it was seen that
+//
+//	                                                       ours      Kafka 3.9.1
+//	/controller deleted, new leader of the cluster known   0.08 s     0.11 s
+//	  longest gap of acknowledgements                      0.15 s     2.1 s
+//	controller killed, the new one known                   0.4 s      6.9 s
+//	  every partition led again                            1.8 s      16 s
 func BenchmarkFailover(b *testing.B) {
 	const topics, partitions = 200, 10
 	s := &stage{t: b, level: ibp.Latest, deleteTopics: true, registered: make(map[int32]*zkmeta.Client)}
