@@ -2,7 +2,6 @@ package brokertest
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -98,5 +97,5 @@ func (w *leaderWatch) check() {
 	for _, f := range w.mu.findings.all {
 		w.cluster.t.Error(f)
 	}
-	w.cluster.t.Log(fmt.Sprintf("%d leaderships seen", len(w.mu.leaders)))
+	w.cluster.t.Logf("%d leaderships seen", len(w.mu.leaders))
 }
