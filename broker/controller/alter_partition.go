@@ -52,6 +52,10 @@ func (t *term) alterPartition(req *kmsg.AlterPartitionRequest) *kmsg.AlterPartit
 					err = nil
 				}
 			}
+			if err == kerr.NotController && req.Version == 0 {
+				resp.ErrorCode, resp.Topics = err.Code, nil // the same trouble: only of the whole it is asked again
+				return resp
+			}
 			if err != nil {
 				answers[i].ErrorCode = err.Code
 				continue

@@ -2,7 +2,11 @@
 
 package interop
 
-import "testing"
+import (
+	"bytes"
+	"os"
+	"testing"
+)
 
 // TestARollingReplacementFailsNoSend replaces three brokers of Kafka 2.8 by three of ours, one by one and under load,
 // and back again. Everybody keeps broker id, port, log directory and server.properties, which names no
@@ -12,6 +16,7 @@ func TestARollingReplacementFailsNoSend(t *testing.T) {
 	c.startLoads()
 	c.awaitInSync()
 	before := c.topicIDs()
+	const settled = "inter.broker.protocol.version is 2.8-IV1: " // and the reason
 	for _, release := range []string{ours, kafkaOld} {
 		for _, m := range c.members {
 			c.electPreferred()
@@ -23,6 +28,9 @@ func TestARollingReplacementFailsNoSend(t *testing.T) {
 			m.start()
 			c.awaitInSync()
 			c.awaitProgress()
+			if said, err := os.ReadFile(m.log); release == ours && (err != nil || !bytes.Contains(said, []byte(settled))) {
+				t.Errorf("%v does not say %q (%v)", m, settled, err)
+			}
 			t.Logf("%s is %v now; controller: %v", from, m, c.controller())
 		}
 	}
