@@ -26,7 +26,7 @@ const (
 //	v6  share groups (KIP-932), which there are none of
 //
 // Coordinators of ours do not exist yet. In a cluster with brokers of Kafka theirs do, so a client that asks us is sent
-// there, and waits where the name falls on one of us.
+// there; where the name falls on us it is told so, and does not ask for ever.
 func (h *Handler) findCoordinator(ctx context.Context, r *wire.Request, req *kmsg.FindCoordinatorRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
 	keys := req.CoordinatorKeys
@@ -37,7 +37,7 @@ func (h *Handler) findCoordinator(ctx context.Context, r *wire.Request, req *kms
 		id, at, err := h.coordinator(ctx, r.Conn.Listener(), req.CoordinatorType, key)
 		c := kmsg.FindCoordinatorResponseCoordinator{Key: key, NodeID: id, Host: at.Host, Port: at.Port, ErrorCode: kerr.CodeOf(err)}
 		if err != nil {
-			text := kerr.ForCode(c.ErrorCode).Text
+			text := kerr.MessageOf(err)
 			c.ErrorMessage = &text
 		}
 		if req.Version < 4 {
@@ -50,7 +50,7 @@ func (h *Handler) findCoordinator(ctx context.Context, r *wire.Request, req *kms
 }
 
 // coordinator finds the coordinator of one key. COORDINATOR_NOT_AVAILABLE says to ask again later: its topic is only
-// being made, or has no leader that could help.
+// being made, or has no leader now. UNSUPPORTED_VERSION, which no client repeats: it would be us.
 func (h *Handler) coordinator(ctx context.Context, listener string, kind int8, key string) (int32, node, error) {
 	nobody := node{Port: -1}
 	var of string
@@ -69,8 +69,12 @@ func (h *Handler) coordinator(ctx context.Context, listener string, kind int8, k
 		return -1, nobody, kerr.CoordinatorNotAvailable
 	}
 	id, _, at := h.currentLeader(listener, topic.Partition{Topic: of, ID: fallsOn(key, len(t.Partitions))})
-	if at == nil || id == h.BrokerID {
+	switch {
+	case at == nil:
 		return -1, nobody, kerr.CoordinatorNotAvailable
+	case id == h.BrokerID:
+		return -1, nobody, kerr.New(kerr.UnsupportedVersion, "Broker %d leads the partition of %s that '%s' falls on, and does not "+
+			"coordinate groups or transactions yet", id, of, key)
 	}
 	return id, *at, nil
 }
