@@ -5,6 +5,7 @@ package interop
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,10 +34,11 @@ func byZooKeeper(c *mixedCluster) []string { return []string{"--zookeeper", c.zo
 // on brokers of Kafka and on ours, and compares what is left in ZooKeeper and in the log directories.
 func TestOperationsEndInTheSameState(t *testing.T) {
 	zookeeper := startEnsemble(t, 1)
-	clusters := []struct {
+	type onBrokers struct {
 		release  string
 		toolsets []toolset
-	}{
+	}
+	clusters := []onBrokers{
 		// The first is the measure of all others.
 		{kafkaOld, []toolset{
 			{"Kafka's of " + kafkaOld + " by bootstrap server", javaTool(kafkaOld), byBootstrap},
@@ -51,6 +53,13 @@ func TestOperationsEndInTheSameState(t *testing.T) {
 			{"ours by bootstrap server", ourTool, byBootstrap},
 			{"ours by znodes", ourTool, byZooKeeper},
 		}},
+	}
+	if os.Getenv("ZURAU_TORTURE") != "" {
+		clusters = append(clusters, onBrokers{kafkaNew, []toolset{
+			{"Kafka's of " + kafkaNew + " by bootstrap server", javaTool(kafkaNew), byBootstrap},
+			{"ours by bootstrap server", ourTool, byBootstrap},
+			{"ours by znodes", ourTool, byZooKeeper},
+		}})
 	}
 	var want *endState
 	for _, cluster := range clusters {
