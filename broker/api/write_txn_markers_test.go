@@ -121,7 +121,7 @@ func TestAMarkerIsNotBoundByWhatTheTopicLetsClientsWrite(t *testing.T) {
 }
 
 func TestAMarkerIsAnsweredWhenTheInSyncReplicasHaveIt(t *testing.T) {
-	c := brokertest.Start(t, brokertest.Brokers(2), brokertest.Property("request.timeout.ms", "1500"),
+	c := brokertest.Start(t, brokertest.Brokers(2), brokertest.Links(), brokertest.Property("request.timeout.ms", "1500"),
 		brokertest.Property("replica.lag.time.max.ms", "60000"))
 	a, b := ask(t, c, 0), ask(t, c, 1)
 	for _, to := range []asker{a, b} { // one of them is the controller
@@ -134,20 +134,25 @@ func TestAMarkerIsAnsweredWhenTheInSyncReplicasHaveIt(t *testing.T) {
 		t.Helper()
 		return told(do[*kmsg.WriteTxnMarkersResponse](to, 1, markers(7, 0, true, 0, "t", 0)))
 	}
-	if got := write(a); !slices.Equal(got, []string{"7 t-0 ok"}) {
-		t.Errorf("both are there: %q", got)
+	becomes := func(when string, to asker, want string) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			got := write(to)
+			if slices.Equal(got, []string{"7 t-0 " + want}) {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s: %q", when, got)
+			}
+		}
 	}
-	if got := write(b); !slices.Equal(got, []string{"7 t-0 NOT_LEADER_OR_FOLLOWER"}) {
-		t.Errorf("the follower answers %q", got)
+	becomes("both are there", a, "ok")
+	becomes("the follower is asked", b, "NOT_LEADER_OR_FOLLOWER")
+	c.Node(0).Cut(brokertest.Peers)
+	if got := write(a); !slices.Equal(got, []string{"7 t-0 REQUEST_TIMED_OUT"}) {
+		t.Errorf("the follower does not get it: %q", got)
 	}
+	c.Node(0).Heal()
 	c.Node(1).Stop() // leaves the ISR at once: a controlled shutdown
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		got := write(a)
-		if slices.Equal(got, []string{"7 t-0 NOT_ENOUGH_REPLICAS"}) {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the follower has gone: %q", got)
-		}
-	}
+	becomes("the follower has gone", a, "NOT_ENOUGH_REPLICAS")
 }

@@ -95,13 +95,17 @@ func TestAFollowerWithReadersHearsOfTheHighWatermarkAtOnce(t *testing.T) {
 	}
 	fetch(t.Context(), 2, 0)
 	told := make(chan Fetched, 1)
-	go func() { told <- fetch(t.Context(), 2, time.Minute) }()
+	began := time.Now()
+	go func() { told <- fetch(t.Context(), 2, 20*time.Second) }()
 	eventually(t, "2 waits for records", func() bool { return p.followers.n.Load() > 0 })
 	if got := fetch(t.Context(), 3, time.Minute); got.View.HighWatermark != 1 {
 		t.Errorf("3 moved the high watermark and hears of %d", got.View.HighWatermark)
 	}
 	if got := <-told; got.View.HighWatermark != 1 || got.Region.N != 0 {
 		t.Errorf("2 hears %+v", got)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("2 hears of it after %v: at the end of its wait", took)
 	}
 	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
