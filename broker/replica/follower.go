@@ -45,6 +45,9 @@ func (p *Partition) followLeader(r *role, offset int64, a *kmsg.FetchResponseTop
 	if moved {
 		p.consumers.wake(everything)
 	}
+	if err == nil && p.log.TailLost() && p.caughtUp(r, a) {
+		p.log.RestoreTail()
+	}
 	return err
 }
 

@@ -205,6 +205,7 @@ func (m *Manager) apply(tp topic.Partition, id topic.ID, s *kmsg.LeaderAndISRReq
 		if err := p.makeLeader(m.BrokerID, next); err != nil {
 			return p, isNew, err
 		}
+		m.leadsWithLostTail(tp, p.log, s)
 	} else {
 		p.makeFollower(next)
 	}
