@@ -5,6 +5,7 @@ package interop
 import (
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 )
@@ -60,7 +61,7 @@ func faultRounds() []faultRound {
 		return short
 	}
 	all := append(short, faultRound{"stop", isKafkas, (*member).terminate}, faultRound{"crash", isOurs, (*member).kill})
-	return append(all, append(all, all...)...)
+	return slices.Repeat(all, 3)
 }
 
 // fail lets one broker end, sees the others go on without it, and takes it back.
