@@ -1,11 +1,12 @@
 package main
 
 import (
-	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,17 +51,31 @@ func TestServers(t *testing.T) {
 	})
 }
 
+// freePorts finds n ports in a row that nobody listens on, and returns the first: zurau cluster counts upwards. They lie
+// below those which the kernel gives to connections.
+func freePorts(n int) int {
+	for {
+		first := 10000 + rand.IntN(20000)
+		free := 0
+		for free < n {
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+free)))
+			if err != nil {
+				break
+			}
+			defer l.Close()
+			free++
+		}
+		if free == n {
+			return first
+		}
+	}
+}
+
 // writeConf makes conf/ from the shipped files with free ports and the folders of the script.
 func writeConf(env *testscript.Env) error {
-	ports := map[string]string{}
-	for _, name := range []string{"ZK", "BROKER"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		defer l.Close()
-		ports[name] = fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
-		env.Setenv(name, ports[name])
+	ports := map[string]string{"ZK": strconv.Itoa(freePorts(1)), "BROKER": strconv.Itoa(freePorts(3))}
+	for name, port := range ports {
+		env.Setenv(name, port)
 	}
 	for file, more := range map[string]string{
 		"server.properties": "listeners=PLAINTEXT://127.0.0.1:" + ports["BROKER"] + "\nzookeeper.connect=127.0.0.1:" + ports["ZK"] +

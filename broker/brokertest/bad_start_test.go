@@ -118,7 +118,7 @@ func TestARefusedStartLeavesTheDirectoryAsItWas(t *testing.T) {
 					"If you moved your data, make sure your configured node id matches. If you intend to create a new node, you should remove " +
 					"all data in your data directories."},
 				{"of another cluster", "zookeeper.connect", other, "Invalid cluster.id in: " + b.dir + "/meta.properties. Expected "},
-				{"no ZooKeeper", "zookeeper.connect", freeAddr(t), "Timed out waiting for connection while in state: CONNECTING"},
+				{"no ZooKeeper", "zookeeper.connect", fmt.Sprintf("127.0.0.1:%d", freePort()), "Timed out waiting for connection while in state: CONNECTING"},
 				{"a silent ZooKeeper", "zookeeper.connect", silence(t), "Timed out waiting for connection while in state: CONNECTING"},
 				{"a bad value", "num.io.threads", "none", "Invalid value none for configuration num.io.threads: Not a number of type INT"},
 			} {

@@ -29,7 +29,7 @@ type childBroker struct {
 // newChild prepares a broker; more overrides its properties.
 func newChild(t *testing.T, zookeeper string, more map[string]string) childBroker {
 	t.Helper()
-	return newChildAt(t, zookeeper, freeAddr(t), filepath.Join(tempDir(t), "log"), more)
+	return newChildAt(t, zookeeper, fmt.Sprintf("127.0.0.1:%d", freePort()), filepath.Join(tempDir(t), "log"), more)
 }
 
 // newChildAt is a broker with an address and a log directory that may have been another's.

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,15 +45,6 @@ func startKillable(t *testing.T) killable {
 	n := Start(t, Processes(), Property("zookeeper.session.timeout.ms", "18000"), Property("num.partitions", "3"),
 		Property("log.segment.bytes", "4194304")).Node(0)
 	return killable{n, n.Addr(), n.Dir()}
-}
-
-func freeAddr(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // load produces numbered values round robin to 3 partitions until stopped, and remembers where each was acknowledged.

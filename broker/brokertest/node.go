@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/zurau/zurau/broker"
@@ -21,7 +21,7 @@ type Node struct {
 	cluster *Cluster
 	id      int
 	dir     string
-	port    int   // where it listens: 0 until the first start; kept over restarts
+	port    int   // where it listens
 	zk      *link // its way to ZooKeeper; nil to an ensemble of several servers
 	connect string
 	way     *link // the way to it; nil without Links
@@ -40,25 +40,25 @@ type life interface {
 	end()
 }
 
-// freePort is one that nobody listens on.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// freePort is one that nobody listens on. It lies below those which the kernel gives to connections: one of them could
+// take it while its broker is down.
+func freePort() int {
+	for {
+		port := 10000 + rand.IntN(20000)
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func newNode(c *Cluster, id int, dir string) *Node {
 	c.t.Helper()
-	n := &Node{cluster: c, id: id, dir: dir}
+	n := &Node{cluster: c, id: id, dir: dir, port: freePort()}
 	n.zk, n.connect = c.zk.link(c, end(id))
 	if c.o.links {
 		n.way = newLink(c.t, c.network, clientEnd, end(id))
 		n.way.from = callerOf
-		n.port = freePort(c.t) // its peers are told the link's, and call before the start returns
 	}
 	if c.o.processes {
 		n.process = newProcess(c.t, c.o.watchdogs)

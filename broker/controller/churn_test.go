@@ -38,13 +38,17 @@ func TestAControllerDiesAgainAndAgain(t *testing.T) {
 			}
 		})
 	}
-	working.Go(func() { c.follow(stop) })
+	ended := make(chan struct{}) // later than stop: a deletion waits for a reassignment, and that for its followers
+	var following sync.WaitGroup
+	following.Go(func() { c.follow(ended) })
 	random := rand.New(rand.NewPCG(seed, 99))
 	for range kills {
 		c.killController(time.Duration(random.IntN(400)) * time.Millisecond)
 	}
 	close(stop)
 	working.Wait()
+	close(ended)
+	following.Wait()
 	for _, one := range topics {
 		one.settles()
 	}
