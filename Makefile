@@ -40,7 +40,8 @@ lint: ## gofmt, vet (also for a system that is not Linux), staticcheck
 	$(GO) run $(STATICCHECK) -checks $(CHECKS) ./...
 
 interop: build ## against real Kafka, ZooKeeper and clients of other languages
-	$(GO) test -tags interop -count=1 -timeout 60m $(TESTFLAGS) ./...
+	$(GO) test -tags interop -count=1 -timeout 60m $(TESTFLAGS) \
+	  $$(grep -rl --include='*_test.go' '^//go:build interop' . | xargs -n1 dirname | sort -u)
 
 torture: ## the full lengths of the tests that kill, cut and freeze clusters; with TESTFLAGS=-tags=interop beside Kafka's
 	ZURAU_TORTURE=1 ZURAU_KILLS=20 $(GO) test -v -count=1 -timeout 4h $(TESTFLAGS) ./broker/brokertest/...
