@@ -53,6 +53,7 @@ func shutGate(t *testing.T, r *registry) *freezeGuard {
 
 func TestTheGateOpensWhenTheSessionIsProven(t *testing.T) {
 	g := shutGate(t, newRegistry(t))
+	g.begun = time.Now().Add(-time.Minute)
 	token := g.Token()
 	passed := make(chan bool)
 	go func() { passed <- g.Pass(token, nil) }()
@@ -61,8 +62,6 @@ func TestTheGateOpensWhenTheSessionIsProven(t *testing.T) {
 		t.Fatal("passed a shut gate")
 	case <-time.After(20 * time.Millisecond):
 	}
-	g.begun = time.Now().Add(-time.Minute) // and the loop finds a gap
-	g.openUntil.Store(0)
 	g.start()
 	defer g.stop()
 	if !<-passed || !g.Pass(token, nil) {
