@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -25,7 +26,12 @@ var t0 = topic.Partition{Topic: "t", ID: 0}
 
 func newManager(t testing.TB, properties map[string]string) *Manager {
 	t.Helper()
-	values := map[string]string{"zookeeper.connect": "unused", "log.dirs": t.TempDir()}
+	dir, err := os.MkdirTemp("", "replica") // t.TempDir has the test's name, and log.dirs is split at its commas
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	values := map[string]string{"zookeeper.connect": "unused", "log.dirs": dir}
 	for k, v := range properties {
 		values[k] = v
 	}
