@@ -26,7 +26,8 @@ const (
 //	v6  share groups (KIP-932), which there are none of
 //
 // Coordinators of ours do not exist yet. In a cluster with brokers of Kafka theirs do, so a client that asks us is sent
-// there; where the name falls on us it is told so, and does not ask for ever.
+// there. Where the name of a transaction falls on us its client is told so, and does not ask for ever. A group's is told
+// that there is none now: librdkafka asks also for readers that need none, and would end them.
 func (h *Handler) findCoordinator(ctx context.Context, r *wire.Request, req *kmsg.FindCoordinatorRequest) wire.Reply {
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
 	keys := req.CoordinatorKeys
@@ -65,16 +66,18 @@ func (h *Handler) coordinator(ctx context.Context, listener string, kind int8, k
 	snapshot := h.Metadata.Load()
 	t := snapshot.Topic(of)
 	if t == nil {
-		_ = h.autoCreate(ctx, snapshot, of) // whatever came of it, the client asks again
+		if kind == transactionCoordinator {
+			_ = h.autoCreate(ctx, snapshot, of) // whatever came of it, the client asks again
+		}
 		return -1, nobody, kerr.CoordinatorNotAvailable
 	}
 	id, _, at := h.currentLeader(listener, topic.Partition{Topic: of, ID: fallsOn(key, len(t.Partitions))})
 	switch {
-	case at == nil:
+	case at == nil || id == h.BrokerID && kind == groupCoordinator:
 		return -1, nobody, kerr.CoordinatorNotAvailable
 	case id == h.BrokerID:
 		return -1, nobody, kerr.New(kerr.UnsupportedVersion, "Broker %d leads the partition of %s that '%s' falls on, and does not "+
-			"coordinate groups or transactions yet", id, of, key)
+			"coordinate transactions yet", id, of, key)
 	}
 	return id, *at, nil
 }

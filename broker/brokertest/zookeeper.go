@@ -48,15 +48,14 @@ func embed(t testing.TB) *ensemble {
 	return e
 }
 
-// link makes a way for one broker to the server, and gives the broker's zookeeper.connect. There is none to an
-// ensemble of several servers.
+// link makes a way for one broker to a server, and gives the broker's zookeeper.connect.
 func (e *ensemble) link(c *Cluster, from end) (way *link, connect string) {
 	servers, chroot, err := zkmeta.ParseConnectString(e.connect)
-	if err != nil || len(servers) != 1 {
-		return nil, e.connect
+	if err != nil {
+		c.t.Fatal(err)
 	}
 	way = newLink(c.t, c.network, from, zooKeeperEnd)
-	way.lead(servers[0])
+	way.lead(servers[int(from)%len(servers)]) // of an ensemble each broker knows one member
 	return way, way.addr() + chroot
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -119,6 +120,45 @@ func TestZooKeeperToolsAreServed(t *testing.T) {
 		zookeeper := startEnsemble(t, 1) + "/kafka"
 		quickstartByZnodes(t, startKafka(t, kafkaOld, 0, zookeeper).addr, zookeeper, ourTool)
 	})
+}
+
+// Java's dump tool finds nothing wrong with logs that have everything in them: transactions, gaps, truncations,
+// deletions, nothing at all.
+func TestJavaReadsEveryKindOfLog(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	t.Setenv("ZURAU_LOGS_FOR_JAVA", dir)
+	if err := run("../../storage", "go", "test", "-count=1", "-run", "^TestLogsForJava$", "."); err != nil {
+		t.Fatal(err)
+	}
+	var logs, others []string
+	for _, kind := range []string{"log", "index", "timeindex", "snapshot", "txnindex"} {
+		found, err := filepath.Glob(filepath.Join(dir, "*", "*."+kind))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no file of kind %s, %v", kind, err)
+		}
+		if kind == "log" {
+			logs = found
+		} else {
+			others = append(others, found...)
+		}
+	}
+	complaint := regexp.MustCompile(`Exception|isvalid: false|[mM]ismatch|Found|not-found|Non-consecutive|corrupt|out of order|Error|failed`)
+	for _, version := range []string{kafkaOld, kafkaNew} {
+		for _, args := range [][]string{
+			{"--deep-iteration", "--print-data-log", "--files", strings.Join(logs, ",")},
+			{"--files", strings.Join(others, ",")},
+			{"--index-sanity-check", "--files", strings.Join(others, ",")},
+			{"--verify-index-only", "--files", strings.Join(others, ",")},
+		} {
+			out, err := javaTool(version)(t, "", "kafka-dump-log", args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at := complaint.FindStringIndex(out); at != nil {
+				t.Errorf("%s %s complains: ...%s", version, args[0], out[max(0, at[0]-300):min(len(out), at[0]+500)])
+			}
+		}
+	}
 }
 
 // Java's own reader of log directories, indexes and producer snapshots finds nothing wrong with what we wrote.
