@@ -12,7 +12,7 @@ import (
 // Transactions come with a later issue. Until then a client that wants one hears a definite no, however often it would ask
 // for a coordinator that is only not available.
 func TestATransactionWithoutACoordinatorIsToldSo(t *testing.T) {
-	c := Start(t, Brokers(1))
+	c := Start(t, Property("transaction.state.log.replication.factor", "1"))
 	for version := int16(1); version <= 6; version++ {
 		req := kmsg.NewPtrFindCoordinatorRequest()
 		req.Version, req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = version, 1, "x", []string{"x"}

@@ -22,7 +22,7 @@ type Node struct {
 	id      int
 	dir     string
 	port    int   // where it listens
-	zk      *link // its way to ZooKeeper
+	zk      *link // its way to ZooKeeper; nil to an ensemble of several servers
 	connect string
 	way     *link // the way to it; nil without Links
 	process *process

@@ -32,6 +32,7 @@ func startBehindLink(t *testing.T) behindLink {
 	core, logged := observer.New(zap.InfoLevel)
 	c := Start(t, Logger(zap.New(core)), Property("zookeeper.session.timeout.ms", "2000"),
 		Property("controlled.shutdown.retry.backoff.ms", "200"))
+	c.needLinks()
 	return behindLink{Cluster: c, link: c.Node(0).zk, session: c.session(), logged: logged}
 }
 
