@@ -1,3 +1,5 @@
+// Options of a cluster: how many brokers, what is in their server.properties, and what shall be done to them later.
+
 package brokertest
 
 import (
